@@ -1,0 +1,126 @@
+// Package metrics holds every Prometheus metric of tgsync in one struct with one
+// constructor, and the HTTP server that shows them.
+//
+// The package imports nothing of ours: its methods take plain values and satisfy
+// the small interfaces that the other packages declare for what they want
+// observed.
+//
+//	metrics.go     the metrics of the product, prefix tgsync_
+//	kubernetes.go  client-go's own: work queues and API requests
+//	server.go      /metrics, /healthz, /readyz
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+const namespace = "tgsync"
+
+// latencyBuckets reach from one fast AWS call to a queue that waits for tokens
+// for minutes: 25 ms doubled up to 204.8 s.
+var latencyBuckets = prometheus.ExponentialBuckets(0.025, 2, 14)
+
+// Metrics are the metrics of one daemon.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	programming  *prometheus.HistogramVec
+	batchSize    *prometheus.HistogramVec
+	awsRequests  *prometheus.CounterVec
+	awsDuration  *prometheus.HistogramVec
+	tokenWait    *prometheus.HistogramVec
+	passes       *prometheus.CounterVec
+	passDuration prometheus.Histogram
+}
+
+// New returns the metrics of a daemon of the given version, on a registry of
+// their own together with those of the Go runtime, the process and client-go.
+func New(version string) *Metrics {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	f := promauto.With(reg)
+	f.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is in the label.",
+		ConstLabels: prometheus.Labels{"version": version},
+	}).Set(1)
+	m := &Metrics{
+		registry: reg,
+		programming: f.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "target_programming_duration_seconds",
+			Help: "Time from the change of an endpoint (its EndpointSlice's last change trigger time, " +
+				"or when the event arrived) to AWS's answer to the call that carried it.",
+			Buckets: latencyBuckets,
+		}, []string{"operation"}),
+		batchSize: f.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "batch_size", Help: "Targets in one RegisterTargets or DeregisterTargets call.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200},
+		}, []string{"operation"}),
+		awsRequests: f.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "aws_requests_total", Help: "Requests to AWS, each attempt counted, by AWS's error code (OK: none).",
+		}, []string{"service", "operation", "code"}),
+		awsDuration: f.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "aws_request_duration_seconds", Help: "Duration of one attempt of a request to AWS, without waiting for tokens.",
+			Buckets: latencyBuckets,
+		}, []string{"service", "operation"}),
+		tokenWait: f.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "token_wait_seconds", Help: "Time that a request to AWS waited for a token of a bucket.",
+			Buckets: append([]float64{0.001}, latencyBuckets...),
+		}, []string{"bucket"}),
+		passes: f.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "ingress_group_passes_total",
+			Help: "Provisioning passes over an Ingress group by result: ok, or the class of the error.",
+		}, []string{"result"}),
+		passDuration: f.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "ingress_group_pass_duration_seconds", Help: "Duration of a provisioning pass over an Ingress group.",
+			Buckets: latencyBuckets,
+		}),
+	}
+	registerKubernetes(f)
+	return m
+}
+
+// TargetsProgrammed records a call that AWS accepted. A latency of zero stands
+// for a change whose time nobody knows (found at start-up).
+func (m *Metrics) TargetsProgrammed(operation string, targets int, latency time.Duration) {
+	m.batchSize.WithLabelValues(operation).Observe(float64(targets))
+	if latency > 0 {
+		m.programming.WithLabelValues(operation).Observe(latency.Seconds())
+	}
+}
+
+// WatchPending shows what waits for an operation. Both functions are asked at
+// every scrape, so that the age of the oldest change grows between events and is
+// zero when nothing waits.
+func (m *Metrics) WatchPending(operation string, groups func() int, oldest func() time.Duration) {
+	f := promauto.With(m.registry)
+	label := prometheus.Labels{"operation": operation}
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "pending_changes", ConstLabels: label,
+		Help: "Target groups with a change that AWS has not accepted yet.",
+	}, func() float64 { return float64(groups()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "oldest_pending_change_seconds", ConstLabels: label,
+		Help: "Age of the oldest change that AWS has not accepted yet; 0 when there is none.",
+	}, func() float64 { return oldest().Seconds() })
+}
+
+// Request records one attempt of a request to AWS.
+func (m *Metrics) Request(service, operation, code string, d time.Duration) {
+	m.awsRequests.WithLabelValues(service, operation, code).Inc()
+	m.awsDuration.WithLabelValues(service, operation).Observe(d.Seconds())
+}
+
+// TokenWait records how long a request waited for a token.
+func (m *Metrics) TokenWait(bucket string, d time.Duration) {
+	m.tokenWait.WithLabelValues(bucket).Observe(d.Seconds())
+}
+
+// GroupPass records one provisioning pass.
+func (m *Metrics) GroupPass(result string, d time.Duration) {
+	m.passes.WithLabelValues(result).Inc()
+	m.passDuration.Observe(d.Seconds())
+}

@@ -1,0 +1,102 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/tgsync/tgsync/metrics"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// scrape returns what /metrics says, one sample a line.
+func scrape(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	return get(t, &metrics.Server{Metrics: m, Log: slog.New(slog.DiscardHandler)}, "/metrics", http.StatusOK)
+}
+
+func get(t *testing.T, s *metrics.Server, path string, status int) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	require.Equal(t, status, w.Code)
+	return w.Body.String()
+}
+
+// TestMetrics records one of each and looks at what Prometheus would see.
+func TestMetrics(t *testing.T) {
+	m := metrics.New("v1.2.3")
+	queue := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "registration"})
+	defer queue.ShutDown()
+	queue.Add("x")
+	groups, oldest := 0, time.Duration(0)
+	m.WatchPending("register", func() int { return groups }, func() time.Duration { return oldest })
+	m.TargetsProgrammed("register", 7, 300*time.Millisecond)
+	m.TargetsProgrammed("register", 1, 0)
+	m.Request("elasticloadbalancing", "RegisterTargets", "OK", 60*time.Millisecond)
+	m.TokenWait("elb-account", time.Second)
+	m.GroupPass("ok", time.Second)
+
+	text := scrape(t, m)
+	for _, want := range []string{
+		`tgsync_build_info{version="v1.2.3"} 1`,
+		`tgsync_target_programming_duration_seconds_count{operation="register"} 1`,
+		`tgsync_target_programming_duration_seconds_sum{operation="register"} 0.3`,
+		`tgsync_batch_size_sum{operation="register"} 8`,
+		`tgsync_pending_changes{operation="register"} 0`,
+		`tgsync_oldest_pending_change_seconds{operation="register"} 0`,
+		`tgsync_aws_requests_total{code="OK",operation="RegisterTargets",service="elasticloadbalancing"} 1`,
+		`tgsync_token_wait_seconds_sum{bucket="elb-account"} 1`,
+		`tgsync_ingress_group_passes_total{result="ok"} 1`,
+		`workqueue_depth{name="registration"} 1`,
+		`go_goroutines`,
+	} {
+		require.Contains(t, text, want)
+	}
+
+	groups, oldest = 2, 90*time.Second
+	require.Contains(t, scrape(t, m), `tgsync_oldest_pending_change_seconds{operation="register"} 90`, "asked at every scrape")
+}
+
+func TestReadiness(t *testing.T) {
+	var reason error
+	s := &metrics.Server{Metrics: metrics.New("test"), Ready: func() error { return reason }, Log: slog.New(slog.DiscardHandler)}
+	require.Equal(t, "ok\n", get(t, s, "/readyz", http.StatusOK))
+	reason = errors.New("caches are not synced")
+	require.Equal(t, "caches are not synced\n", get(t, s, "/readyz", http.StatusServiceUnavailable))
+	require.Equal(t, "ok\n", get(t, s, "/healthz", http.StatusOK), "not ready is not dead")
+}
+
+func TestRun(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	s := &metrics.Server{Metrics: metrics.New("test"), Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler)}
+	go func() { ended <- s.Run(ctx, l) }()
+
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + l.Addr().String() + "/metrics")
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.True(t, strings.Contains(string(body), "tgsync_build_info"))
+
+	cancel()
+	require.NoError(t, <-ended)
+	_, err = net.DialTimeout("tcp", l.Addr().String(), time.Second)
+	require.Error(t, err, "nobody listens after Run")
+}
