@@ -1,0 +1,163 @@
+package awsapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// readAttempts bounds what a failing read costs: two pauses, of less than 2 s and
+// less than 4 s, and three tokens.
+const readAttempts = 3
+
+// HTTPClient sends requests. *http.Client is one.
+type HTTPClient interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// Options are what the environment does not say. The zero value is ready to use.
+type Options struct {
+	// HTTPClient carries the calls to ELBv2 and EC2, not those for credentials.
+	// Nil: the SDK's own.
+	HTTPClient HTTPClient
+	// Observer is told about every attempt. Nil: nobody is.
+	Observer Observer
+	// Share is the part of AWS's published budget that this process may use,
+	// above 0 and at most 1. 0 stands for 1.
+	Share float64
+	// Version goes into the User-Agent as tgsync/VERSION. Empty: "dev".
+	Version string
+}
+
+// Clients are the clients of one account and Region. They share one limiter.
+type Clients struct {
+	ELB *ELB
+	EC2 *EC2
+}
+
+// ELB calls Elastic Load Balancing v2. It is safe for concurrent use.
+//
+// The methods of ELB and EC2 return errors that ClassOf sorts. Where the class is
+// Unavailable, the outcome of a write is open: AWS may have carried it out, or
+// still do so.
+type ELB struct {
+	read  *elb.Client // Describe calls: several attempts
+	write *elb.Client // everything else: one attempt
+}
+
+// EC2 calls EC2 for the subnets and security groups of load balancers. It is safe
+// for concurrent use. For its errors see ELB.
+type EC2 struct {
+	read  *ec2.Client
+	write *ec2.Client
+}
+
+// New returns clients for the Region, endpoints and credentials of the SDK's
+// default configuration (AWS_REGION, AWS_ENDPOINT_URL_EC2, ...). Where that names
+// no Region, the instance metadata service is asked.
+func New(ctx context.Context, o Options) (*Clients, error) {
+	if o.Share == 0 {
+		o.Share = 1
+	}
+	if !(o.Share > 0 && o.Share <= 1) {
+		return nil, fmt.Errorf("share of AWS's request budget: %v is not above 0 and at most 1", o.Share)
+	}
+	if o.Observer == nil {
+		o.Observer = silent{}
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	cfg, err := load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newClients(cfg, o), nil
+}
+
+// load reads the SDK's default configuration.
+func load(ctx context.Context) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		if cfg.Region, err = RegionFromMetadata(ctx); err != nil {
+			return cfg, fmt.Errorf("no AWS Region is set (AWS_REGION): %w", err)
+		}
+	}
+	if cfg.Credentials != nil {
+		cfg.Credentials = credentials{cfg.Credentials}
+	}
+	return cfg, nil
+}
+
+func newClients(cfg aws.Config, o Options) *Clients {
+	l := newLimiter(o.Share, o.Observer)
+	stack := func(service string) []func(*middleware.Stack) error {
+		a := &attempts{service: service, limiter: l, observer: o.Observer}
+		return []func(*middleware.Stack) error{a.insert, awsmiddleware.AddUserAgentKeyValue("tgsync", o.Version)}
+	}
+	elbClient := func(r aws.Retryer) *elb.Client {
+		return elb.NewFromConfig(cfg, func(so *elb.Options) {
+			so.APIOptions = append(so.APIOptions, stack(serviceELB)...)
+			so.Retryer, so.RetryMaxAttempts = r, r.MaxAttempts()
+			if o.HTTPClient != nil {
+				so.HTTPClient = o.HTTPClient
+			}
+		})
+	}
+	ec2Client := func(r aws.Retryer) *ec2.Client {
+		return ec2.NewFromConfig(cfg, func(so *ec2.Options) {
+			so.APIOptions = append(so.APIOptions, stack(serviceEC2)...)
+			so.Retryer, so.RetryMaxAttempts = r, r.MaxAttempts()
+			if o.HTTPClient != nil {
+				so.HTTPClient = o.HTTPClient
+			}
+		})
+	}
+	return &Clients{
+		ELB: &ELB{read: elbClient(retryReads()), write: elbClient(aws.NopRetryer{})},
+		EC2: &EC2{read: ec2Client(retryReads()), write: ec2Client(aws.NopRetryer{})},
+	}
+}
+
+// retryReads is the SDK's standard policy without its client-wide retry quota,
+// which after about 100 retries would fail every call of the process at once: the
+// limiter already bounds the attempts.
+func retryReads() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = readAttempts
+		o.RateLimiter = ratelimit.None
+	})
+}
+
+// credentials marks the errors of a provider. They may come from another AWS
+// service with codes of its own, which say nothing about the call that was to be
+// signed.
+type credentials struct{ aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	got, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return got, &credentialsError{err: err}
+	}
+	return got, nil
+}
+
+// credentialsError says that there was nothing to sign with: nothing was sent.
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return "get AWS credentials: " + e.err.Error() }
+
+func (e *credentialsError) Unwrap() error { return e.err }

@@ -1,0 +1,151 @@
+package awsapi
+
+import "github.com/tgsync/tgsync/syncer/target"
+
+// The values below carry what tgsync reads and writes of a resource, and
+// nothing else. Strings and numbers are AWS's own (enum values as on the wire).
+// A zero value means "AWS did not say" on read and "leave it to AWS" on write.
+
+// Tags are a resource's tags by key.
+type Tags map[string]string
+
+// LoadBalancer is an Application Load Balancer.
+type LoadBalancer struct {
+	ARN            string
+	Name           string // at most 32 characters
+	DNSName        string
+	Scheme         string // internet-facing, internal
+	Type           string // application
+	State          string // provisioning, active, active_impaired, failed
+	IPAddressType  string // ipv4, dualstack, dualstack-without-public-ipv4
+	VPCID          string
+	SubnetIDs      []string
+	SecurityGroups []string
+	Tags           Tags // only written; reads come from DescribeTags
+}
+
+// Listener accepts connections on one port of a load balancer.
+type Listener struct {
+	ARN             string
+	LoadBalancerARN string
+	Port            int32
+	Protocol        string // HTTP, HTTPS
+	DefaultActions  []Action
+	Tags            Tags // only written
+}
+
+// Rule routes what matches all of its conditions.
+type Rule struct {
+	ARN        string
+	Priority   int32 // 1 to 50000; 0 is the default rule, which has no conditions
+	Conditions []Condition
+	Actions    []Action
+	Tags       Tags // only written
+}
+
+// Condition matches when one of its values does.
+type Condition struct {
+	Field  string // host-header, path-pattern
+	Values []string
+}
+
+// Action is what a rule does. Exactly one of Forward and FixedResponse is set
+// for the action types that tgsync writes; others are read with their Type only.
+type Action struct {
+	Type          string // forward, fixed-response
+	Forward       []WeightedTargetGroup
+	FixedResponse *FixedResponse
+}
+
+// WeightedTargetGroup is one share of a forward action.
+type WeightedTargetGroup struct {
+	ARN    string
+	Weight int32 // 0 to 999
+}
+
+// FixedResponse is answered by the load balancer itself.
+type FixedResponse struct {
+	StatusCode  string // as on the wire: "404"
+	ContentType string
+	MessageBody string
+}
+
+// RulePriority moves a rule.
+type RulePriority struct {
+	ARN      string
+	Priority int32
+}
+
+// TargetGroup is a set of targets with one health check.
+type TargetGroup struct {
+	ARN              string
+	Name             string // at most 32 characters
+	Port             int32
+	Protocol         string // HTTP, HTTPS
+	ProtocolVersion  string // HTTP1, HTTP2, GRPC
+	TargetType       string // ip
+	IPAddressType    string // ipv4, ipv6
+	VPCID            string
+	HealthCheck      HealthCheck
+	LoadBalancerARNs []string // only read: at most one today
+	Tags             Tags     // only written
+}
+
+// HealthCheck is how a load balancer asks a target.
+type HealthCheck struct {
+	Protocol           string // HTTP, HTTPS
+	Port               string // a number or traffic-port
+	Path               string
+	IntervalSeconds    int32
+	TimeoutSeconds     int32
+	HealthyThreshold   int32
+	UnhealthyThreshold int32
+	Matcher            string // HTTP codes: "200", "200-299", "200,202"
+}
+
+// TargetHealth is one row of DescribeTargetHealth.
+type TargetHealth struct {
+	Target      target.Target
+	Zone        string
+	State       string // initial, healthy, unhealthy, unused, draining, unavailable
+	Reason      string
+	Description string
+}
+
+// StateDraining is the state of a target that was deregistered and still
+// finishes what it has begun.
+const StateDraining = "draining"
+
+// Subnet is a subnet of the cluster's VPC.
+type Subnet struct {
+	ID                   string
+	VPCID                string
+	Zone                 string
+	CIDR                 string
+	AvailableIPAddresses int32
+	Tags                 Tags
+}
+
+// SecurityGroup is a security group with its inbound rules.
+type SecurityGroup struct {
+	ID          string
+	Name        string
+	Description string
+	VPCID       string
+	Ingress     []Permission
+	Tags        Tags
+}
+
+// Permission is one inbound rule: one protocol, one port range, one source.
+// Exactly one of CIDR, CIDRv6, PrefixListID and GroupID is set. It is
+// comparable, so that rules can be diffed as a set.
+type Permission struct {
+	Protocol     string // tcp
+	FromPort     int32
+	ToPort       int32
+	CIDR         string
+	CIDRv6       string
+	PrefixListID string
+	GroupID      string
+	Description  string
+}
