@@ -1,0 +1,43 @@
+// Package syncer keeps target groups in AWS equal to the pods that should receive
+// traffic. It is the heart of the daemon: EndpointSlice events go in, RegisterTargets
+// and DeregisterTargets calls come out.
+//
+// # How a change becomes a call
+//
+//	informers.go  caches of Ingresses, classes, Services and EndpointSlices, trimmed to what is read
+//	handlers.go   event -> keys {target group, operation}, with the time at which the change happened
+//	syncer.go     two work queues, one for each of AWS's token categories; the bindings of today
+//	worker.go     key -> desired set -> plan -> one call -> what comes next
+//	group.go      what is known of one group: observed, in flight, pending
+//
+// The pure parts are packages of their own: target (sets and plans) and endpoints
+// (EndpointSlices to desired set). Which Service port feeds which group is decided by
+// package provision, a loop of its own with a budget of its own: endpoints never wait
+// for it.
+//
+// # Rules
+//
+// Nothing is compared before all caches are full. A group is observed before it is
+// trusted, and again after a call whose outcome is open. A target with a call in flight
+// is in no other plan, so calls of one group that overlap are disjoint in targets. A
+// Service that is not found holds its targets. Registration and deregistration of a
+// group are different keys: neither waits for the other.
+//
+// # Words
+//
+//	trigger time  when a change happened, as the EndpointSlice controller noted it
+//	observed      what AWS has, by its own account and by the calls it has accepted since
+//	in flight     targets of calls that have not returned
+//	held          wanted by no one we can see, but not safe to remove
+//
+// # Goroutines
+//
+//	goroutine             started by        ends when                    may block on
+//	informers             Informers.Start   its stop channel closes      the API server
+//	event handlers        client-go         the informers end            nothing
+//	8 registration, 4     Syncer.Run        the queues shut down; a      AWS, tokens
+//	read workers                            call under way has 10 s
+//	Syncer.Run            cmd/tgsync        its context ends and the     nothing
+//	                                        workers have returned
+//	provision.Loop.Run    cmd/tgsync        its context ends             AWS, tokens, the API server
+package syncer
