@@ -1,0 +1,211 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tgsync/tgsync/awsapi"
+)
+
+const deploy = root + "/deploy"
+
+// decodeManifests returns the objects of a YAML stream. A field that Kubernetes
+// does not know is an error.
+func decodeManifests(stream []byte) ([]runtime.Object, error) {
+	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(stream)))
+	var objects []runtime.Object
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		object, _, err := decoder.Decode(document, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, object)
+	}
+}
+
+// manifests returns what kubectl apply -k deploy would apply.
+func manifests(t *testing.T) []runtime.Object {
+	t.Helper()
+	var objects []runtime.Object
+	for _, name := range kustomization(t) {
+		stream, err := os.ReadFile(filepath.Join(deploy, name))
+		require.NoError(t, err)
+		some, err := decodeManifests(stream)
+		require.NoError(t, err, name)
+		objects = append(objects, some...)
+	}
+	return objects
+}
+
+// kustomization returns the files that the kustomization names.
+func kustomization(t *testing.T) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(deploy, "kustomization.yaml"))
+	require.NoError(t, err)
+	var k struct{ Resources []string }
+	require.NoError(t, yaml.Unmarshal(content, &k))
+	return k.Resources
+}
+
+// only returns the one object of type T.
+func only[T runtime.Object](t *testing.T) T {
+	t.Helper()
+	var found []T
+	for _, object := range manifests(t) {
+		if typed, ok := object.(T); ok {
+			found = append(found, typed)
+		}
+	}
+	require.Len(t, found, 1)
+	return found[0]
+}
+
+func TestManifestsAreAllApplied(t *testing.T) {
+	paths, err := filepath.Glob(deploy + "/*.yaml")
+	require.NoError(t, err)
+	want := []string{"kustomization.yaml"}
+	for _, name := range kustomization(t) {
+		want = append(want, filepath.Base(name))
+	}
+	var got []string
+	for _, path := range paths {
+		got = append(got, filepath.Base(path))
+	}
+	require.ElementsMatch(t, want, got)
+	require.NotEmpty(t, manifests(t))
+}
+
+func TestManifestsRejectUnknownFields(t *testing.T) {
+	good := "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n"
+	objects, err := decodeManifests([]byte(good + "---\n" + good))
+	require.NoError(t, err)
+	require.Len(t, objects, 2)
+	_, err = decodeManifests([]byte(good + "  colour: b\n"))
+	require.ErrorContains(t, err, "colour")
+}
+
+// TestManifestsRoleIsNarrow keeps wildcards and deletion out of the role.
+func TestManifestsRoleIsNarrow(t *testing.T) {
+	for _, rule := range only[*rbacv1.ClusterRole](t).Rules {
+		require.NotContains(t, rule.APIGroups, "*")
+		require.NotContains(t, rule.Resources, "*")
+		require.Subset(t, []string{"get", "list", "watch", "create", "update", "patch"}, rule.Verbs)
+		require.NotContains(t, rule.Resources, "secrets")
+	}
+}
+
+// TestManifestsSetWhatIsRead finds variables that the daemon would not look at.
+func TestManifestsSetWhatIsRead(t *testing.T) {
+	source := readFile(t, "cmd/tgsync/config.go")
+	known := map[string]bool{}
+	for _, match := range regexp.MustCompile(`env:"(TGSYNC_[A-Z_]+)[,"]`).FindAllStringSubmatch(source, -1) {
+		known[match[1]] = true
+	}
+	require.NotEmpty(t, known)
+	container := only[*appsv1.Deployment](t).Spec.Template.Spec.Containers[0]
+	require.NotEmpty(t, container.Env)
+	for _, variable := range container.Env {
+		if strings.HasPrefix(variable.Name, "TGSYNC_") {
+			require.Contains(t, known, variable.Name)
+		}
+	}
+}
+
+// statement is one statement of an IAM policy.
+type statement struct {
+	Sid, Effect string
+	Action      stringOrList
+	Resource    stringOrList
+	Condition   map[string]map[string]any
+}
+
+// stringOrList is a list that may be written as its only element.
+type stringOrList []string
+
+func (l *stringOrList) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*l = stringOrList{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(l))
+}
+
+// policy returns the statements of the IAM policy.
+func policy(t *testing.T) []statement {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(readFile(t, "deploy/iam/policy.json")))
+	decoder.DisallowUnknownFields()
+	var document struct {
+		Version   string
+		Statement []statement
+	}
+	require.NoError(t, decoder.Decode(&document))
+	require.Equal(t, "2012-10-17", document.Version)
+	return document.Statement
+}
+
+// impliedActions are not called, but asked for by AWS when a load balancer is
+// created: CreateLoadBalancer looks at the network in the caller's name, and the
+// first one in an account creates ELB's service-linked role.
+var impliedActions = []string{
+	"ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeInternetGateways",
+	"ec2:DescribeVpcs", "ec2:GetSecurityGroupsForVpc", "iam:CreateServiceLinkedRole",
+}
+
+// TestPolicyAllowsWhatIsCalled: no call without permission, no permission
+// without a call.
+func TestPolicyAllowsWhatIsCalled(t *testing.T) {
+	allowed := map[string]bool{}
+	for _, s := range policy(t) {
+		require.Equal(t, "Allow", s.Effect)
+		for _, action := range s.Action {
+			allowed[action] = true
+		}
+	}
+	want := slices.Concat(awsapi.Actions(), impliedActions)
+	require.ElementsMatch(t, want, slices.Collect(maps.Keys(allowed)))
+}
+
+// TestPolicyChangesOnlyWhatIsOurs: whatever is not a read depends on the
+// cluster's tag, but for the VPC of a new security group and ELB's own role.
+func TestPolicyChangesOnlyWhatIsOurs(t *testing.T) {
+	reads := regexp.MustCompile(`:(Describe|Get)[A-Za-z]+$`)
+	exempt := []string{"CreateSecurityGroupInAnyVPC", "FirstLoadBalancerOfTheAccount"}
+	for _, s := range policy(t) {
+		changes := slices.ContainsFunc(s.Action, func(action string) bool { return !reads.MatchString(action) })
+		if !changes || slices.Contains(exempt, s.Sid) {
+			continue
+		}
+		of := s.Condition["Null"]
+		present := of["aws:RequestTag/elbv2.k8s.aws/cluster"] == "false" || of["aws:ResourceTag/elbv2.k8s.aws/cluster"] == "false"
+		require.True(t, present, "%s does not ask for the cluster's tag", s.Sid)
+	}
+}
