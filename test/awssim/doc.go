@@ -1,0 +1,31 @@
+// Package awssim simulates one AWS account in one Region as far as a controller
+// of Application Load Balancers sees it: the API of ELBv2 and EC2 over the AWS
+// Query protocol, and the load balancers' data plane behind it.
+//
+// A call goes through these stages:
+//
+//	ServeHTTP or Transport   one over TCP, one in process; both end in answer
+//	faults, latency          what was injected for this action
+//	parseForm, decode, check form to tree to parameter struct, strictly
+//	token buckets            as published, if Options.Throttling
+//	operation                validation, semantics, quotas; under one lock
+//	encodeResult             result struct to XML, in the dialect of the service
+//	Calls                    every call is recorded, even if its answer is lost
+//
+// The data plane wakes on each change: health checks decide the states of targets,
+// and listeners serve HTTP by the rules. It runs while Run runs.
+//
+// All time is taken from package time, and the network is given from outside
+// (Options.Listen and Options.Dial), so that the same code runs over loopback and
+// inside a testing/synctest bubble. Identifiers are digests of names: a world that
+// makes the same calls in the same order gets the same identifiers.
+//
+// Signatures are not verified, but a request must carry one. Where AWS's documents
+// leave a question open, Switches has a field for it. An action or a parameter that
+// is not simulated answers an error; nothing succeeds without effect.
+//
+// Files: wire_* is the protocol, service.go and endpoint.go the way of a call,
+// elb_* and ec2_* the actions by resource, network.go VPCs and interfaces,
+// targets*.go and health.go the life of a target, routing.go and dataplane*.go the
+// traffic. A name that ends in Locked expects its caller to hold Sim.mu.
+package awssim

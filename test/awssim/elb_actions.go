@@ -1,0 +1,225 @@
+package awssim
+
+import (
+	"regexp"
+	"slices"
+)
+
+type actionParams struct {
+	Type                      string `check:"required"`
+	Order                     int    `check:"min=1,max=50000"`
+	TargetGroupArn            string
+	ForwardConfig             *forwardParams
+	FixedResponseConfig       *fixedResponseParams
+	RedirectConfig            unsupported
+	AuthenticateCognitoConfig unsupported
+	AuthenticateOidcConfig    unsupported
+	JwtValidationConfig       unsupported
+}
+
+type forwardParams struct {
+	TargetGroups                []weightedGroupParams
+	TargetGroupStickinessConfig *stickinessParams
+}
+
+type weightedGroupParams struct {
+	TargetGroupArn string `check:"required"`
+	Weight         *int
+}
+
+type stickinessParams struct {
+	Enabled         bool
+	DurationSeconds *int
+}
+
+type fixedResponseParams struct {
+	StatusCode  string `check:"required"`
+	ContentType string
+	MessageBody string
+}
+
+const maxWeight = 999
+
+// newActionsLocked are the actions of a rule. Only the two kinds that route are
+// simulated, and a rule has exactly one of them.
+func (s *Sim) newActionsLocked(params []actionParams) ([]action, error) {
+	if len(params) != 1 {
+		return nil, errValidation("Exactly one action of type 'forward', 'redirect' or 'fixed-response' must be specified")
+	}
+	p := params[0]
+	a := action{kind: p.Type, order: p.Order}
+	var err error
+	switch p.Type {
+	case "forward":
+		if p.FixedResponseConfig != nil {
+			return nil, errValidation("An action of type 'forward' cannot have a fixed response config")
+		}
+		err = s.newForwardLocked(&a, p)
+	case "fixed-response":
+		if p.FixedResponseConfig == nil || p.ForwardConfig != nil || p.TargetGroupArn != "" {
+			return nil, errValidation("An action of type 'fixed-response' must have a fixed response config and no other")
+		}
+		a.fixed, err = p.FixedResponseConfig.response()
+	default:
+		err = errValidation("Actions of type '%s' are not supported by this simulator", p.Type)
+	}
+	return []action{a}, err
+}
+
+// newForwardLocked reads the target groups of a forward action from either place.
+func (s *Sim) newForwardLocked(a *action, p actionParams) error {
+	config := p.ForwardConfig
+	if config == nil || len(config.TargetGroups) == 0 {
+		if p.TargetGroupArn == "" {
+			return errValidation("A target group must be specified for an action of type 'forward'")
+		}
+		groups := []weightedGroupParams{{TargetGroupArn: p.TargetGroupArn}}
+		if config == nil {
+			config = &forwardParams{}
+		}
+		config = &forwardParams{groups, config.TargetGroupStickinessConfig}
+	} else if p.TargetGroupArn != "" && (len(config.TargetGroups) != 1 || config.TargetGroups[0].TargetGroupArn != p.TargetGroupArn) {
+		return errValidation("The target group ARN and the forward config of an action must name the same target group")
+	}
+	seen := map[*targetGroup]bool{}
+	for _, w := range config.TargetGroups {
+		g, err := s.findTargetGroupLocked(w.TargetGroupArn)
+		if err != nil {
+			return err
+		}
+		weight := 1
+		if w.Weight != nil {
+			weight = *w.Weight
+		}
+		if weight < 0 || weight > maxWeight || seen[g] {
+			return errValidation("A forward action needs different target groups with weights between 0 and %d", maxWeight)
+		}
+		seen[g] = true
+		a.forward = append(a.forward, weightedGroup{g, weight})
+	}
+	if limit := s.quotas.GroupsPerAction; len(a.forward) > limit {
+		return errValidation("A forward action cannot have more than %d target groups", limit)
+	}
+	return config.TargetGroupStickinessConfig.setLocked(a)
+}
+
+// setLocked sets group stickiness. Nil is none.
+func (p *stickinessParams) setLocked(a *action) error {
+	if p == nil || !p.Enabled {
+		return nil
+	}
+	if p.DurationSeconds == nil || *p.DurationSeconds < 1 || *p.DurationSeconds > maxStickiness {
+		return errValidation("The duration of target group stickiness must be between 1 and %d seconds", maxStickiness)
+	}
+	a.stickySeconds = *p.DurationSeconds
+	return nil
+}
+
+var (
+	fixedStatus = regexp.MustCompile(`^[245]\d\d$`)
+	fixedTypes  = []string{"text/plain", "text/css", "text/html", "application/javascript", "application/json"}
+)
+
+const maxFixedBody = 1024
+
+func (p *fixedResponseParams) response() (*fixedResponse, error) {
+	switch {
+	case !fixedStatus.MatchString(p.StatusCode):
+		return nil, errValidation("Fixed response status code '%s' is invalid, it must match 2XX, 4XX or 5XX", p.StatusCode)
+	case p.ContentType != "" && !slices.Contains(fixedTypes, p.ContentType):
+		return nil, errValidation("Fixed response content type '%s' is invalid", p.ContentType)
+	case len(p.MessageBody) > maxFixedBody:
+		return nil, errValidation("The message body of a fixed response cannot be longer than %d characters", maxFixedBody)
+	}
+	return &fixedResponse{p.StatusCode, p.ContentType, p.MessageBody}, nil
+}
+
+func sameActions(a, b []action) bool {
+	return slices.EqualFunc(a, b, func(x, y action) bool {
+		sameFixed := x.fixed == y.fixed || x.fixed != nil && y.fixed != nil && *x.fixed == *y.fixed
+		return x.kind == y.kind && x.order == y.order && x.stickySeconds == y.stickySeconds &&
+			slices.Equal(x.forward, y.forward) && sameFixed
+	})
+}
+
+// checkForwardLocked checks that the groups of actions may be used by lb, where
+// they take the place of the actions of old (nil: none).
+func (s *Sim) checkForwardLocked(lb *loadBalancer, old *rule, actions []action) error {
+	var added []*targetGroup
+	for _, a := range actions {
+		for _, w := range a.forward {
+			g := w.group
+			if user := s.usedByLocked(g); user != nil && user != lb {
+				return errAPI("TargetGroupAssociationLimit",
+					"The following target groups cannot be associated with more than one load balancer: %s", g.arn)
+			}
+			if g.vpcID != lb.vpcID {
+				return errAPI("InvalidConfigurationRequest", "Target group '%s' is not in the VPC of the load balancer, '%s'", g.arn, lb.vpcID)
+			}
+			added = append(added, g)
+		}
+	}
+	groups := map[*targetGroup]bool{}
+	for g := range forwardedGroups(lb) {
+		groups[g] = len(g.usedBy) > 1 || !g.usedBy[old]
+	}
+	for _, g := range added {
+		groups[g] = true
+	}
+	var unique, targets int
+	for g, stays := range groups {
+		if stays {
+			unique++
+			targets += countRegistered(g)
+		}
+	}
+	if limit := s.quotas.GroupsPerLoadBalancer; unique > limit {
+		return errAPI("TooManyUniqueTargetGroupsPerLoadBalancer",
+			"You have reached the maximum number of unique target groups that you can associate with a load balancer of type 'application': [%d]", limit)
+	}
+	if limit := s.quotas.TargetsPerLoadBalancer; targets > limit {
+		return errAPI("TooManyTargets", "The maximum number of targets per load balancer '%d' has been reached on load balancer '%s'", limit, lb.arn)
+	}
+	return nil
+}
+
+// attachLocked notes in its target groups that a rule forwards to them.
+func attachLocked(r *rule) {
+	for _, a := range r.actions {
+		for _, w := range a.forward {
+			w.group.usedBy[r] = true
+		}
+	}
+}
+
+// detachLocked is the inverse of attachLocked.
+func detachLocked(r *rule) {
+	for _, a := range r.actions {
+		for _, w := range a.forward {
+			delete(w.group.usedBy, r)
+		}
+	}
+}
+
+// replaceActionsLocked gives a rule other actions, or leaves it as it was.
+func (s *Sim) replaceActionsLocked(r *rule, params []actionParams) error {
+	actions, err := s.newActionsLocked(params)
+	if err != nil {
+		return err
+	}
+	if err := s.checkForwardLocked(r.listener.lb, r, actions); err != nil {
+		return err
+	}
+	detachLocked(r)
+	r.actions = actions
+	attachLocked(r)
+	return nil
+}
+
+// usedByLocked is the load balancer with a rule that forwards to g, or nil.
+func (s *Sim) usedByLocked(g *targetGroup) *loadBalancer {
+	for r := range g.usedBy {
+		return r.listener.lb
+	}
+	return nil
+}

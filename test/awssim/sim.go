@@ -1,0 +1,147 @@
+package awssim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Options describe a simulated account in one Region.
+type Options struct {
+	Region    string // default ap-northeast-3
+	AccountID string // default 123456789012
+	VPCs      []VPC
+
+	// Listen opens the listeners of the data plane; address is "DNSNAME:PORT" of
+	// the load balancer. Default: a free port on loopback.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+
+	// Dial reaches targets, for health checks and for requests; address is the
+	// target's own "10.A.B.C:PORT". Default: 10.A.B.C is dialled as 127.A.B.C, and
+	// every other address outside loopback is refused.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Latency    time.Duration // of every API call, half before and half after it takes effect
+	Throttling bool          // the published token buckets
+	Quotas     Quotas        // a zero field is AWS's default
+	Switches   Switches
+	KeepCalls  int // how many of the latest calls Calls returns; 0: all
+	Log        *slog.Logger
+}
+
+// VPC describes a virtual private cloud that exists from the start. It has a
+// default security group.
+type VPC struct {
+	ID                string
+	CIDRs             []string
+	Subnets           []Subnet
+	Tags              map[string]string
+	NoInternetGateway bool // internet-facing load balancers are refused
+}
+
+// Subnet describes a subnet of a VPC.
+type Subnet struct {
+	ID     string
+	Zone   string // availability zone: ap-northeast-3a
+	CIDR   string
+	Tags   map[string]string
+	Public bool // its route table leads to the internet gateway
+}
+
+// Sim is a simulated AWS account: the API of ELBv2 and EC2, and the load
+// balancers behind it.
+type Sim struct {
+	opts   Options
+	quotas Quotas
+
+	// wake (for the data plane) and recheck (for the health checks) have a capacity
+	// of one: a change that nobody has looked at yet stands for all changes since.
+	wake, recheck chan struct{}
+
+	mu             sync.Mutex                // guards all below and every struct of model.go
+	loadBalancers  map[string]*loadBalancer  // by ARN
+	targetGroups   map[string]*targetGroup   // by ARN
+	listeners      map[string]*listener      // by ARN
+	rules          map[string]*rule          // by ARN
+	vpcs           map[string]*vpc           // by ID
+	subnets        map[string]*subnet        // by ID
+	securityGroups map[string]*securityGroup // by ID
+	interfaces     map[string]*networkInterface
+	nth            map[string]int // how many identifiers were made for a name
+	buckets        map[string]*bucket
+	faults         []*Fault
+	calls          []Call
+	addresses      map[string]string // where "DNSNAME:PORT" really listens
+	forwarded      uint64            // requests sent to targets
+	requests       []RequestLog
+}
+
+// New makes the account that o describes. The API answers at once; the data
+// plane (health checks and traffic) lives while Run runs.
+func New(o Options) (*Sim, error) {
+	o.Region = orElse(o.Region, "ap-northeast-3")
+	o.AccountID = orElse(o.AccountID, "123456789012")
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Listen == nil {
+		o.Listen = listenLoopback
+	}
+	if o.Dial == nil {
+		o.Dial = dialLoopback
+	}
+	s := &Sim{
+		opts:           o,
+		quotas:         o.Quotas.withDefaults(),
+		wake:           make(chan struct{}, 1),
+		recheck:        make(chan struct{}, 1),
+		loadBalancers:  map[string]*loadBalancer{},
+		targetGroups:   map[string]*targetGroup{},
+		listeners:      map[string]*listener{},
+		rules:          map[string]*rule{},
+		vpcs:           map[string]*vpc{},
+		subnets:        map[string]*subnet{},
+		securityGroups: map[string]*securityGroup{},
+		interfaces:     map[string]*networkInterface{},
+		nth:            map[string]int{},
+		buckets:        map[string]*bucket{},
+		addresses:      map[string]string{},
+	}
+	for _, v := range o.VPCs {
+		if err := s.addVPC(v); err != nil {
+			return nil, fmt.Errorf("vpc %s: %w", v.ID, err)
+		}
+	}
+	return s, nil
+}
+
+// Run checks the health of targets and serves the load balancers' traffic until
+// ctx ends. It returns after both have stopped.
+func (s *Sim) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.runHealthChecks(ctx) })
+	g.Go(func() error { return s.runDataPlane(ctx) })
+	return g.Wait()
+}
+
+// changed tells the data plane to look at the account again. It never blocks.
+func (s *Sim) changed() {
+	for _, c := range []chan struct{}{s.wake, s.recheck} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func orElse(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
