@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -93,7 +92,7 @@ func TestRun(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.True(t, strings.Contains(string(body), "tgsync_build_info"))
+	require.Contains(t, string(body), "tgsync_build_info")
 
 	cancel()
 	require.NoError(t, <-ended)

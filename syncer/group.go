@@ -19,6 +19,9 @@ const (
 	observe    operation = "observe"
 )
 
+// Operations returns the operations that Pending knows.
+func Operations() []string { return []string{string(register), string(deregister)} }
+
 // change is what waits for one operation of a group.
 type change struct {
 	since   time.Time // when the first of the waiting changes became known

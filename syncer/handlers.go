@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 )
@@ -93,4 +94,24 @@ func object[T any](obj any) (T, bool) {
 	}
 	o, ok := obj.(T)
 	return o, ok
+}
+
+// OnModelChange calls wake for every event that can change what is provisioned:
+// with the namespace of an Ingress or a Service, and with "" for an IngressClass.
+func (i *Informers) OnModelChange(wake func(namespace string)) error {
+	changed := func(obj any) {
+		if o, ok := object[metav1.Object](obj); ok {
+			wake(o.GetNamespace())
+		}
+	}
+	handler := cache.ResourceEventHandlerFuncs{
+		AddFunc: changed, DeleteFunc: changed,
+		UpdateFunc: func(_, obj any) { changed(obj) },
+	}
+	for _, informer := range []cache.SharedIndexInformer{i.Ingresses.Informer(), i.IngressClasses.Informer(), i.Services.Informer()} {
+		if _, err := informer.AddEventHandler(handler); err != nil {
+			return fmt.Errorf("handle changes of the model: %w", err)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// run builds the daemon and runs it until a signal ends it or a part fails.
+// Everything that is started is started here.
+func run(ctx context.Context, c config, log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	d, err := build(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.MetricsAddress)
+	if err != nil {
+		return fmt.Errorf("TGSYNC_METRICS_ADDRESS: %w", err)
+	}
+	log.InfoContext(ctx, "tgsync starts", slog.String("version", version), slog.String("cluster", c.ClusterName),
+		slog.String("vpc", d.vpcID), slog.String("metrics", listener.Addr().String()))
+
+	defer d.events.Shutdown()
+	g, ctx := errgroup.WithContext(ctx)
+	d.informers.Start(ctx.Done())
+	defer d.informers.Shutdown()
+	g.Go(func() error { return d.server.Run(ctx, listener) })
+	g.Go(func() error { return d.provision.Run(ctx) })
+	g.Go(func() error { return d.syncer.Run(ctx) })
+	err = g.Wait()
+	log.InfoContext(ctx, "tgsync stopped")
+	return err
+}
