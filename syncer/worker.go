@@ -105,7 +105,7 @@ func (s *Syncer) after(ctx context.Context, b target.Binding, k key, r result) {
 		if !r.sent.trigger.IsZero() {
 			latency = time.Since(r.sent.trigger)
 		}
-		log.InfoContext(ctx, "targets programmed", slog.Duration("latency", latency))
+		log.InfoContext(ctx, "targets programmed", slog.Duration("latency", latency.Round(time.Millisecond)))
 		s.o.Metrics.TargetsProgrammed(string(k.op), len(r.batch), latency)
 		s.mutations.Forget(k)
 		// What changed while these targets were in flight could not be planned.

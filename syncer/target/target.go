@@ -35,6 +35,9 @@ func (t Target) String() string {
 	return t.IP.String() + ":" + strconv.Itoa(int(t.Port))
 }
 
+// MarshalText makes a target in a log or in JSON read as String does.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
 // Compare orders by address, then by port.
 func (t Target) Compare(o Target) int {
 	if c := t.IP.Compare(o.IP); c != 0 {

@@ -1,6 +1,7 @@
 package target_test
 
 import (
+	"encoding/json"
 	"maps"
 	"net/netip"
 	"testing"
@@ -18,6 +19,9 @@ func at(ip string, port int32) target.Target {
 func TestTargetString(t *testing.T) {
 	require.Equal(t, "10.0.3.53:8000", at("10.0.3.53", 8000).String())
 	require.Equal(t, "[2001:db8::1]:80", at("2001:db8::1", 80).String())
+	data, err := json.Marshal([]target.Target{at("10.0.3.53", 8000)})
+	require.NoError(t, err)
+	require.JSONEq(t, `["10.0.3.53:8000"]`, string(data))
 }
 
 func TestSorted(t *testing.T) {
