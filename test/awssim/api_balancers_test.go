@@ -84,8 +84,10 @@ func TestCreateLoadBalancerRejects(t *testing.T) {
 		"name is internal":     {func(i *elb.CreateLoadBalancerInput) { i.Name = new("internal-a") }, "ValidationError"},
 		"no subnets":           {func(i *elb.CreateLoadBalancerInput) { i.Subnets = nil }, "ValidationError"},
 		"one subnet":           {func(i *elb.CreateLoadBalancerInput) { i.Subnets = []string{"subnet-a"} }, "ValidationError"},
-		"one zone": {func(i *elb.CreateLoadBalancerInput) { i.Subnets = []string{"subnet-b", "subnet-b2"} },
-			"InvalidConfigurationRequest"},
+		"one zone": {
+			func(i *elb.CreateLoadBalancerInput) { i.Subnets = []string{"subnet-b", "subnet-b2"} },
+			"InvalidConfigurationRequest",
+		},
 		"two VPCs":       {func(i *elb.CreateLoadBalancerInput) { i.Subnets = []string{"subnet-a", "subnet-y"} }, "InvalidConfigurationRequest"},
 		"unknown subnet": {func(i *elb.CreateLoadBalancerInput) { i.Subnets = []string{"subnet-a", "subnet-z"} }, "SubnetNotFound"},
 		"small subnet":   {func(i *elb.CreateLoadBalancerInput) { i.Subnets = []string{"subnet-a", "subnet-tiny"} }, "InvalidSubnet"},
@@ -202,10 +204,12 @@ func TestLoadBalancerSettings(t *testing.T) {
 	require.Equal(t, types.IpAddressTypeDualstack, got.IpAddressType)
 	require.Equal(t, "subnet-c", *got.AvailabilityZones[1].SubnetId)
 
-	requireCode(t, fails(t, a.elb.ModifyLoadBalancerAttributes, &elb.ModifyLoadBalancerAttributesInput{LoadBalancerArn: lb,
+	requireCode(t, fails(t, a.elb.ModifyLoadBalancerAttributes, &elb.ModifyLoadBalancerAttributesInput{
+		LoadBalancerArn: lb,
 		Attributes: []types.LoadBalancerAttribute{
 			{Key: new("idle_timeout.timeout_seconds"), Value: new("30")}, {Key: new("idle"), Value: new("30")},
-		}}), "ValidationError", "Load balancer attribute key 'idle' is not recognized")
+		},
+	}), "ValidationError", "Load balancer attribute key 'idle' is not recognized")
 	attributes := map[string]string{}
 	for _, pair := range do(t, a.elb.DescribeLoadBalancerAttributes, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: lb}).Attributes {
 		attributes[*pair.Key] = *pair.Value

@@ -60,9 +60,9 @@ func TestELBBuckets(t *testing.T) {
 			return err
 		}
 		require.Equal(t, 10, drain(t, "ThrottlingException", balancers))
-		time.Sleep(5*time.Second - 1)
+		time.Sleep(5*time.Second - time.Millisecond)
 		require.Zero(t, drain(t, "ThrottlingException", balancers))
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		require.Equal(t, 1, drain(t, "ThrottlingException", balancers))
 	})
 }
@@ -104,6 +104,10 @@ func TestEC2BucketsAreByAction(t *testing.T) {
 		}
 		require.Equal(t, 50, drain(t, "RequestLimitExceeded", groups()))
 		require.Equal(t, 100, drain(t, "RequestLimitExceeded", groups(filter("vpc-id", "vpc-1"))))
+		require.Equal(t, 50, drain(t, "RequestLimitExceeded", func() error {
+			_, err := a.ec2.DescribeNetworkInterfaces(t.Context(), nil)
+			return err
+		}))
 		require.Equal(t, 100, drain(t, "RequestLimitExceeded", subnets), "there is no account bucket")
 		require.Equal(t, 100, drain(t, "RequestLimitExceeded", deletes))
 		time.Sleep(time.Second)
@@ -271,14 +275,22 @@ func TestRawRequests(t *testing.T) {
 		"not a form":                  {"elasticloadbalancing", "%zz", 400, "<Code>InvalidAction</Code>"},
 		"old version":                 {"elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2012-06-01", 400, "<Code>InvalidAction</Code>"},
 		"action of the other service": {"ec2", "Action=DescribeLoadBalancers&Version=2016-11-15", 400, "<Code>InvalidAction</Code>"},
-		"unknown parameter": {"elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01&Color=red", 400,
-			"<Code>ValidationError</Code><Message>The parameter Color is not recognized</Message>"},
-		"unknown EC2 parameter": {"ec2", "Action=DescribeVpcs&Version=2016-11-15&Color=red", 400,
-			"<Code>UnknownParameter</Code><Message>The parameter Color is not recognized</Message>"},
-		"missing parameter": {"elasticloadbalancing", "Action=DeleteRule&Version=2015-12-01", 400,
-			"Value null at &#39;ruleArn&#39; failed to satisfy constraint: Member must not be null"},
-		"empty result": {"elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01", 200,
-			"<DescribeLoadBalancersResult><LoadBalancers></LoadBalancers></DescribeLoadBalancersResult><ResponseMetadata><RequestId>"},
+		"unknown parameter": {
+			"elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01&Color=red", 400,
+			"<Code>ValidationError</Code><Message>The parameter Color is not recognized</Message>",
+		},
+		"unknown EC2 parameter": {
+			"ec2", "Action=DescribeVpcs&Version=2016-11-15&Color=red", 400,
+			"<Code>UnknownParameter</Code><Message>The parameter Color is not recognized</Message>",
+		},
+		"missing parameter": {
+			"elasticloadbalancing", "Action=DeleteRule&Version=2015-12-01", 400,
+			"Value null at &#39;ruleArn&#39; failed to satisfy constraint: Member must not be null",
+		},
+		"empty result": {
+			"elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01", 200,
+			"<DescribeLoadBalancersResult><LoadBalancers></LoadBalancers></DescribeLoadBalancersResult><ResponseMetadata><RequestId>",
+		},
 	}
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -355,5 +367,6 @@ func TestIdentifiersAreReproducible(t *testing.T) {
 		listener := a.listener(t, lb.LoadBalancerArn, 80)
 		return []string{*lb.LoadBalancerArn, *lb.DNSName, *listener, *a.rule(t, listener, 1, respond("200")), *a.group(t, "echo"), *a.securityGroup(t, "lb")}
 	}
-	require.Equal(t, build(), build())
+	first := build()
+	require.Equal(t, first, build())
 }

@@ -207,6 +207,19 @@ func TestPermissions(t *testing.T) {
 	require.Zero(t, *permissions[2].FromPort)
 	require.Equal(t, "pl-1", *permissions[2].PrefixListIds[0].PrefixListId)
 
+	for name, value := range map[string]string{
+		"ip-permission.cidr": "100.68.0.0/18", "ip-permission.group-id": *peer, "ip-permission.protocol": "tcp", "description": "for tests",
+	} {
+		found := do(t, a.ec2.DescribeSecurityGroups, &ec2.DescribeSecurityGroupsInput{
+			Filters: []types.Filter{filter(name, value), filter("group-id", *sg)},
+		}).SecurityGroups
+		require.Len(t, found, 1, name)
+	}
+	ping := types.IpPermission{IpProtocol: new("icmp"), IpRanges: tcp(1, "192.0.2.0/24").IpRanges}
+	do(t, a.ec2.AuthorizeSecurityGroupIngress, allow(ping))
+	require.Equal(t, int32(-1), *group().IpPermissions[3].ToPort)
+	do(t, a.ec2.RevokeSecurityGroupIngress, revoke(ping))
+
 	requireCode(t, fails(t, a.ec2.AuthorizeSecurityGroupIngress, allow(tcp(81, "10.0.0.0/8"), tcp(80, "100.68.0.1/18"))), "InvalidPermission.Duplicate",
 		`the specified rule "peer: 100.68.0.0/18, TCP, from port: 80, to port: 80, ALLOW" already exists`)
 	requireCode(t, fails(t, a.ec2.AuthorizeSecurityGroupIngress, allow(tcp(82, "10.0.0.0/8"), tcp(82, "10.1.0.0/8"))), "InvalidParameterValue",
@@ -241,8 +254,10 @@ func TestPermissionsRejected(t *testing.T) {
 		"port 65536":       {tcp(65536, "10.0.0.0/8"), "InvalidParameterValue"},
 		"unknown protocol": {types.IpPermission{IpProtocol: new("quic"), IpRanges: tcp(1, "10.0.0.0/8").IpRanges}, "InvalidParameterValue"},
 		"no protocol":      {types.IpPermission{IpRanges: tcp(1, "10.0.0.0/8").IpRanges}, "MissingParameter"},
-		"unknown group": {types.IpPermission{IpProtocol: new("-1"), UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: new("sg-9")}}},
-			"InvalidGroup.NotFound"},
+		"unknown group": {
+			types.IpPermission{IpProtocol: new("-1"), UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: new("sg-9")}}},
+			"InvalidGroup.NotFound",
+		},
 		"too many":              {tcp(80, "10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"), "RulesPerSecurityGroupLimitExceeded"},
 		"what is not simulated": {types.IpPermission{IpProtocol: new("-1"), UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: sg, VpcId: new("vpc-1")}}}, "UnsupportedOperation"},
 	}

@@ -170,6 +170,8 @@ func TestRulePriorities(t *testing.T) {
 	listener := a.listener(t, a.balancer(t, "demo").LoadBalancerArn, 80)
 	one, two := a.rule(t, listener, 1, respond("201")), a.rule(t, listener, 2, respond("202"))
 	a.rule(t, listener, 3, respond("203"))
+	requireCode(t, fails(t, a.elb.DescribeRules, &elb.DescribeRulesInput{}), "ValidationError", "")
+	requireCode(t, fails(t, a.elb.DescribeRules, &elb.DescribeRulesInput{ListenerArn: listener, RuleArns: []string{*one}}), "ValidationError", "")
 	requireCode(t, fails(t, a.elb.CreateRule, newRule(listener, 2, respond("200"))), "PriorityInUse", "Priority '2' is currently in use")
 	requireCode(t, fails(t, a.elb.CreateRule, newRule(listener, 0, respond("200"))), "ValidationError",
 		"1 validation error detected: Value '0' at 'priority' failed to satisfy constraint: Member must have value greater than or equal to 1")
@@ -233,7 +235,6 @@ func TestCreateRuleRejects(t *testing.T) {
 		}
 		return types.Action{Type: types.ActionTypeEnumForward, ForwardConfig: config}
 	}
-	ok := []types.RuleCondition{path("/x")}
 	conditions := map[string]struct {
 		conditions []types.RuleCondition
 		message    string
@@ -283,7 +284,7 @@ func TestCreateRuleRejects(t *testing.T) {
 		})
 	}
 	in := newRule(listener, 1, weights(0, groups[0], groups[1]))
-	in.Conditions = append(ok, host("*.example.com", "example.com"), header("X-Y"), header("X-Z"))
+	in.Conditions = []types.RuleCondition{path("/x"), host("*.example.com", "example.com"), header("X-Y"), header("X-Z")}
 	do(t, a.elb.CreateRule, in)
 }
 

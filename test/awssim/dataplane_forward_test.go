@@ -243,6 +243,58 @@ func TestStreaming(t *testing.T) {
 	})
 }
 
+// Bytes in either direction alone keep a request from being idle.
+func TestSlowBodies(t *testing.T) {
+	slowly := func(out io.Writer, flush func()) {
+		for range 5 {
+			time.Sleep(40 * time.Second)
+			_, _ = io.WriteString(out, "x")
+			flush()
+		}
+	}
+	for name, tc := range map[string]struct {
+		slowClient, slowPod bool
+		want                string
+	}{
+		"up":   {slowClient: true, want: "got 5"},
+		"down": {slowPod: true, want: "xxxxx"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, s := inBubble(t, Options{})
+				g := addGroup(s, "g")
+				g.check.port = "1"
+				addBalancer(s, 80, always(g))
+				startPod(t, n, "10.0.1.1:8080", func(w http.ResponseWriter, r *http.Request) {
+					if tc.slowPod {
+						slowly(w, func() { _ = http.NewResponseController(w).Flush() })
+						return
+					}
+					body, _ := io.ReadAll(r.Body)
+					_, _ = fmt.Fprint(w, "got ", len(body))
+				})
+				register(t, s, g, "10.0.1.1")
+				synctest.Wait()
+				near, far := io.Pipe()
+				go func() {
+					if tc.slowClient {
+						slowly(far, func() {})
+					}
+					_ = far.Close()
+				}()
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, site, near)
+				require.NoError(t, err)
+				resp, err := clientOf(t, s).Do(req)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.Equal(t, tc.want, string(body))
+			})
+		})
+	}
+}
+
 // A response that breaks off must not look complete.
 func TestBrokenOffResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

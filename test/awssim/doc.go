@@ -20,6 +20,8 @@
 // inside a testing/synctest bubble. Identifiers are digests of names: a world that
 // makes the same calls in the same order gets the same identifiers.
 //
+// An HTTPS listener is part of the API alone: no traffic goes through it.
+//
 // Signatures are not verified, but a request must carry one. Where AWS's documents
 // leave a question open, Switches has a field for it. An action or a parameter that
 // is not simulated answers an error; nothing succeeds without effect.

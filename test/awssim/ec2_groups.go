@@ -75,18 +75,26 @@ func (s *Sim) findGroupLocked(id string) (*securityGroup, error) {
 	return nil, groupKind.missing(id)
 }
 
-func (s *Sim) createGroupLocked(p *createGroupParams) (any, error) {
+// check refuses names and descriptions that EC2 refuses.
+func (p *createGroupParams) check() error {
 	switch {
 	case strings.HasPrefix(p.GroupName, "sg-"):
-		return nil, errInvalidValue("Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", p.GroupName)
+		return errInvalidValue("Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", p.GroupName)
 	case strings.EqualFold(p.GroupName, "default"):
-		return nil, errAPI("InvalidGroup.Reserved", "The security group '%s' is reserved", p.GroupName)
+		return errAPI("InvalidGroup.Reserved", "The security group '%s' is reserved", p.GroupName)
 	case !groupText.MatchString(p.GroupName):
-		return nil, errInvalidValue("Value (%s) for parameter GroupName is invalid.", p.GroupName)
+		return errInvalidValue("Value (%s) for parameter GroupName is invalid.", p.GroupName)
 	case !groupText.MatchString(p.Description):
-		return nil, errInvalidValue("Value (%s) for parameter GroupDescription is invalid.", p.Description)
+		return errInvalidValue("Value (%s) for parameter GroupDescription is invalid.", p.Description)
 	case p.VpcId == "":
-		return nil, errAPI("VPCIdNotSpecified", "No default VPC for this user")
+		return errAPI("VPCIdNotSpecified", "No default VPC for this user")
+	}
+	return nil
+}
+
+func (s *Sim) createGroupLocked(p *createGroupParams) (any, error) {
+	if err := p.check(); err != nil {
+		return nil, err
 	}
 	if _, ok := s.vpcs[p.VpcId]; !ok {
 		return nil, vpcKind.missing(p.VpcId)

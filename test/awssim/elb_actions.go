@@ -66,20 +66,11 @@ func (s *Sim) newActionsLocked(params []actionParams) ([]action, error) {
 	return []action{a}, err
 }
 
-// newForwardLocked reads the target groups of a forward action from either place.
+// newForwardLocked finds the target groups of a forward action.
 func (s *Sim) newForwardLocked(a *action, p actionParams) error {
-	config := p.ForwardConfig
-	if config == nil || len(config.TargetGroups) == 0 {
-		if p.TargetGroupArn == "" {
-			return errValidation("A target group must be specified for an action of type 'forward'")
-		}
-		groups := []weightedGroupParams{{TargetGroupArn: p.TargetGroupArn}}
-		if config == nil {
-			config = &forwardParams{}
-		}
-		config = &forwardParams{groups, config.TargetGroupStickinessConfig}
-	} else if p.TargetGroupArn != "" && (len(config.TargetGroups) != 1 || config.TargetGroups[0].TargetGroupArn != p.TargetGroupArn) {
-		return errValidation("The target group ARN and the forward config of an action must name the same target group")
+	config, err := p.forward()
+	if err != nil {
+		return err
 	}
 	seen := map[*targetGroup]bool{}
 	for _, w := range config.TargetGroups {
@@ -88,9 +79,7 @@ func (s *Sim) newForwardLocked(a *action, p actionParams) error {
 			return err
 		}
 		weight := 1
-		if w.Weight != nil {
-			weight = *w.Weight
-		}
+		set(&weight, w.Weight)
 		if weight < 0 || weight > maxWeight || seen[g] {
 			return errValidation("A forward action needs different target groups with weights between 0 and %d", maxWeight)
 		}
@@ -100,11 +89,30 @@ func (s *Sim) newForwardLocked(a *action, p actionParams) error {
 	if limit := s.quotas.GroupsPerAction; len(a.forward) > limit {
 		return errValidation("A forward action cannot have more than %d target groups", limit)
 	}
-	return config.TargetGroupStickinessConfig.setLocked(a)
+	return config.TargetGroupStickinessConfig.apply(a)
 }
 
-// setLocked sets group stickiness. Nil is none.
-func (p *stickinessParams) setLocked(a *action) error {
+// forward reads a forward action from either of the places where it can stand: a
+// single ARN, or a config with groups and weights.
+func (p actionParams) forward() (forwardParams, error) {
+	var config forwardParams
+	if p.ForwardConfig != nil {
+		config = *p.ForwardConfig
+	}
+	single := p.TargetGroupArn
+	switch groups := config.TargetGroups; {
+	case single == "" && len(groups) == 0:
+		return config, errValidation("A target group must be specified for an action of type 'forward'")
+	case len(groups) == 0:
+		config.TargetGroups = []weightedGroupParams{{TargetGroupArn: single}}
+	case single != "" && (len(groups) > 1 || groups[0].TargetGroupArn != single):
+		return config, errValidation("The target group ARN and the forward config of an action must name the same target group")
+	}
+	return config, nil
+}
+
+// apply sets group stickiness. Nil is none.
+func (p *stickinessParams) apply(a *action) error {
 	if p == nil || !p.Enabled {
 		return nil
 	}
@@ -145,40 +153,43 @@ func sameActions(a, b []action) bool {
 // checkForwardLocked checks that the groups of actions may be used by lb, where
 // they take the place of the actions of old (nil: none).
 func (s *Sim) checkForwardLocked(lb *loadBalancer, old *rule, actions []action) error {
-	var added []*targetGroup
-	for _, a := range actions {
-		for _, w := range a.forward {
-			g := w.group
-			if user := s.usedByLocked(g); user != nil && user != lb {
-				return errAPI("TargetGroupAssociationLimit",
-					"The following target groups cannot be associated with more than one load balancer: %s", g.arn)
-			}
-			if g.vpcID != lb.vpcID {
-				return errAPI("InvalidConfigurationRequest", "Target group '%s' is not in the VPC of the load balancer, '%s'", g.arn, lb.vpcID)
-			}
-			added = append(added, g)
-		}
-	}
 	groups := map[*targetGroup]bool{}
 	for g := range forwardedGroups(lb) {
-		groups[g] = len(g.usedBy) > 1 || !g.usedBy[old]
-	}
-	for _, g := range added {
-		groups[g] = true
-	}
-	var unique, targets int
-	for g, stays := range groups {
-		if stays {
-			unique++
-			targets += countRegistered(g)
+		if len(g.usedBy) > 1 || !g.usedBy[old] {
+			groups[g] = true
 		}
 	}
-	if limit := s.quotas.GroupsPerLoadBalancer; unique > limit {
+	for _, a := range actions {
+		for _, w := range a.forward {
+			if err := s.checkAssociationLocked(lb, w.group); err != nil {
+				return err
+			}
+			groups[w.group] = true
+		}
+	}
+	if limit := s.quotas.GroupsPerLoadBalancer; len(groups) > limit {
 		return errAPI("TooManyUniqueTargetGroupsPerLoadBalancer",
 			"You have reached the maximum number of unique target groups that you can associate with a load balancer of type 'application': [%d]", limit)
 	}
+	targets := 0
+	for g := range groups {
+		targets += countRegistered(g)
+	}
 	if limit := s.quotas.TargetsPerLoadBalancer; targets > limit {
 		return errAPI("TooManyTargets", "The maximum number of targets per load balancer '%d' has been reached on load balancer '%s'", limit, lb.arn)
+	}
+	return nil
+}
+
+// checkAssociationLocked checks that a group may serve lb: it has one load
+// balancer at most, in its own VPC.
+func (s *Sim) checkAssociationLocked(lb *loadBalancer, g *targetGroup) error {
+	if user := s.usedByLocked(g); user != nil && user != lb {
+		return errAPI("TargetGroupAssociationLimit",
+			"The following target groups cannot be associated with more than one load balancer: %s", g.arn)
+	}
+	if g.vpcID != lb.vpcID {
+		return errAPI("InvalidConfigurationRequest", "Target group '%s' is not in the VPC of the load balancer, '%s'", g.arn, lb.vpcID)
 	}
 	return nil
 }

@@ -75,8 +75,8 @@ var targetGroupAttributes = attributeSet{
 	"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": {"off", either(oneOf("off"), between(1, 100))},
 }
 
-// The listener attributes of AWS change headers, which the data plane does not do
-// yet: a listener shows the two that every listener has, and takes none.
+// Most listener attributes of AWS rename or add headers, which the data plane does
+// not do: a listener shows the one that says what the data plane does.
 var listenerAttributes = attributeSet{
 	"routing.http.response.server.enabled": flag("true"),
 }

@@ -206,21 +206,9 @@ func (s *Sim) addLoadBalancerLocked(lb *loadBalancer) {
 }
 
 func (s *Sim) describeLoadBalancersLocked(p *describeLoadBalancersParams) (any, error) {
-	if len(p.LoadBalancerArns) > 0 && len(p.Names) > 0 {
-		return nil, errValidation("Load balancer names and ARNs cannot be specified at the same time")
-	}
-	var found []*loadBalancer
-	for _, lb := range sorted(s.loadBalancers) {
-		wanted := slices.Contains(p.LoadBalancerArns, lb.arn) || slices.Contains(p.Names, lb.name)
-		if s.visible(lb.created) && (wanted || len(p.LoadBalancerArns)+len(p.Names) == 0) {
-			found = append(found, lb)
-		}
-	}
-	if len(found) < distinct(p.LoadBalancerArns) {
-		return nil, errNotFound("LoadBalancerNotFound", "One or more load balancers not found")
-	}
-	if len(found) < distinct(p.Names) {
-		return nil, errNotFound("LoadBalancerNotFound", "Load balancers %s not found", quoted(p.Names))
+	found, err := s.selectLoadBalancersLocked(p)
+	if err != nil {
+		return nil, err
 	}
 	shown, next, err := paginate(found, func(lb *loadBalancer) string { return lb.arn }, p.pageParams)
 	if err != nil {
@@ -231,6 +219,27 @@ func (s *Sim) describeLoadBalancersLocked(p *describeLoadBalancersParams) (any, 
 		result.LoadBalancers = append(result.LoadBalancers, lb.result())
 	}
 	return result, nil
+}
+
+func (s *Sim) selectLoadBalancersLocked(p *describeLoadBalancersParams) ([]*loadBalancer, error) {
+	if len(p.LoadBalancerArns) > 0 && len(p.Names) > 0 {
+		return nil, errValidation("Load balancer names and ARNs cannot be specified at the same time")
+	}
+	all := len(p.LoadBalancerArns)+len(p.Names) == 0
+	var found []*loadBalancer
+	for _, lb := range sorted(s.loadBalancers) {
+		wanted := all || slices.Contains(p.LoadBalancerArns, lb.arn) || slices.Contains(p.Names, lb.name)
+		if wanted && s.visible(lb.created) {
+			found = append(found, lb)
+		}
+	}
+	if len(found) < distinct(p.LoadBalancerArns) {
+		return nil, errNotFound("LoadBalancerNotFound", "One or more load balancers not found")
+	}
+	if len(found) < distinct(p.Names) {
+		return nil, errNotFound("LoadBalancerNotFound", "Load balancers %s not found", quoted(p.Names))
+	}
+	return found, nil
 }
 
 func (s *Sim) deleteLoadBalancerLocked(p *loadBalancerParams) (any, error) {

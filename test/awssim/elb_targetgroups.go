@@ -207,17 +207,22 @@ func (p *createTargetGroupParams) checkKind() error {
 	if err := checkName("Target group", p.Name); err != nil {
 		return err
 	}
+	for _, kind := range []struct {
+		what, value string
+		simulated   []string
+	}{
+		{"target type", p.TargetType, []string{"", "ip", "instance"}},
+		{"protocol", p.Protocol, []string{"", "HTTP", "HTTPS"}},
+		{"protocol version", p.ProtocolVersion, []string{"", "HTTP1"}},
+		{"IP address type", p.IpAddressType, []string{"", "ipv4"}},
+	} {
+		if !slices.Contains(kind.simulated, kind.value) {
+			return errValidation("Target groups with %s '%s' are not supported by this simulator", kind.what, kind.value)
+		}
+	}
 	switch {
-	case p.TargetType == "lambda" || p.TargetType == "alb":
-		return errValidation("Target groups with target type '%s' are not supported by this simulator", p.TargetType)
 	case p.Protocol == "":
 		return errValidation("A protocol must be specified")
-	case p.Protocol != "HTTP" && p.Protocol != "HTTPS":
-		return errValidation("Target groups with protocol '%s' are not supported by this simulator", p.Protocol)
-	case p.ProtocolVersion != "" && p.ProtocolVersion != "HTTP1":
-		return errValidation("Target groups with protocol version '%s' are not supported by this simulator", p.ProtocolVersion)
-	case p.IpAddressType == "ipv6":
-		return errValidation("Target groups with IP address type 'ipv6' are not supported by this simulator")
 	case p.Port == nil:
 		return errValidation("A port must be specified")
 	case p.VpcId == "":
@@ -272,24 +277,20 @@ func (s *Sim) describeTargetGroupsLocked(p *describeTargetGroupsParams) (any, er
 
 func (s *Sim) selectTargetGroupsLocked(p *describeTargetGroupsParams) ([]*targetGroup, error) {
 	by := min(1, len(p.LoadBalancerArn)) + min(1, len(p.TargetGroupArns)) + min(1, len(p.Names))
+	wanted := func(g *targetGroup) bool {
+		return by == 0 || slices.Contains(p.TargetGroupArns, g.arn) || slices.Contains(p.Names, g.name)
+	}
 	if by > 1 {
 		return nil, errValidation("You can specify only one of load balancer ARN, target group ARNs and names")
 	}
-	var lb *loadBalancer
 	if p.LoadBalancerArn != "" {
-		var err error
-		if lb, err = s.findLoadBalancerLocked(p.LoadBalancerArn); err != nil {
+		lb, err := s.findLoadBalancerLocked(p.LoadBalancerArn)
+		if err != nil {
 			return nil, err
 		}
+		wanted = func(g *targetGroup) bool { return s.usedByLocked(g) == lb }
 	}
-	var found []*targetGroup
-	for _, g := range sorted(s.targetGroups) {
-		wanted := by == 0 || lb != nil && s.usedByLocked(g) == lb ||
-			slices.Contains(p.TargetGroupArns, g.arn) || slices.Contains(p.Names, g.name)
-		if wanted && s.visible(g.created) {
-			found = append(found, g)
-		}
-	}
+	found := slices.DeleteFunc(sorted(s.targetGroups), func(g *targetGroup) bool { return !wanted(g) || !s.visible(g.created) })
 	if len(found) < distinct(p.TargetGroupArns) || len(found) < distinct(p.Names) {
 		return nil, errNotFound("TargetGroupNotFound", "One or more target groups not found")
 	}

@@ -234,6 +234,27 @@ func TestOnlyTargetsInUseAreChecked(t *testing.T) {
 	})
 }
 
+func TestTargetsInAnotherZoneAreNotChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, s := inBubble(t, Options{})
+		var asked atomic.Int64
+		g := addGroup(s, "g")
+		lb := addBalancer(s, 80, always(g))
+		startPod(t, network, "10.0.3.1:8080", func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+		register(t, s, g, "10.0.3.1")
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, asked.Load())
+
+		s.mu.Lock()
+		lb.subnets = append(lb.subnets, s.subnets["subnet-c"])
+		s.changed()
+		s.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"10.0.3.1:8080 healthy"}, states(t, s, g))
+	})
+}
+
 func TestRegistrationTakesTimeToArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		delay := Span{5 * time.Second, 5 * time.Second}

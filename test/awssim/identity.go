@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,13 +21,13 @@ func (s *Sim) digestLocked(subject string) [sha256.Size]byte {
 // newIDLocked is a new EC2 identifier: sg- and 17 hexadecimal digits.
 func (s *Sim) newIDLocked(prefix, subject string) string {
 	d := s.digestLocked(prefix + subject)
-	return prefix + "0" + fmt.Sprintf("%x", d[:8])
+	return prefix + "0" + hex.EncodeToString(d[:8])
 }
 
 // newSuffixLocked is the last part of a new ARN: 16 hexadecimal digits.
 func (s *Sim) newSuffixLocked(subject string) string {
 	d := s.digestLocked(subject)
-	return fmt.Sprintf("%x", d[:8])
+	return hex.EncodeToString(d[:8])
 }
 
 // newDigitsLocked is the number in a DNS name.

@@ -45,21 +45,9 @@ func (s *Sim) addSubnet(v *vpc, o Subnet) error {
 	if err := checkNew("subnet-", o.ID, s.subnets); err != nil {
 		return err
 	}
-	cidr, err := netip.ParsePrefix(o.CIDR)
+	cidr, err := s.subnetBlock(v, o.CIDR)
 	if err != nil {
-		return fmt.Errorf("block: %w", err)
-	}
-	cidr = cidr.Masked()
-	if !cidr.Addr().Is4() {
-		return fmt.Errorf("block %s is not IPv4", cidr)
-	}
-	if !slices.ContainsFunc(v.cidrs, func(c netip.Prefix) bool { return c.Contains(cidr.Addr()) && c.Bits() <= cidr.Bits() }) {
-		return fmt.Errorf("block %s is not in the VPC", cidr)
-	}
-	for _, other := range s.subnets {
-		if other.vpc == v && other.cidr.Overlaps(cidr) {
-			return fmt.Errorf("block %s overlaps that of %s", cidr, other.id)
-		}
+		return err
 	}
 	zone, ok := strings.CutPrefix(o.Zone, s.opts.Region)
 	if !ok || len(zone) != 1 || zone[0] < 'a' || zone[0] > 'z' {
@@ -69,6 +57,28 @@ func (s *Sim) addSubnet(v *vpc, o Subnet) error {
 		id: o.ID, vpc: v, zone: o.Zone, zoneID: zoneID(o.Zone), cidr: cidr, public: o.Public, tags: tagsOf(o.Tags),
 	}
 	return nil
+}
+
+// subnetBlock parses the block of a new subnet. It is inside one of the VPC's, and
+// apart from those of the other subnets.
+func (s *Sim) subnetBlock(v *vpc, text string) (netip.Prefix, error) {
+	cidr, err := netip.ParsePrefix(text)
+	if err != nil {
+		return cidr, fmt.Errorf("block: %w", err)
+	}
+	cidr = cidr.Masked()
+	if !cidr.Addr().Is4() {
+		return cidr, fmt.Errorf("block %s is not IPv4", cidr)
+	}
+	if !slices.ContainsFunc(v.cidrs, func(c netip.Prefix) bool { return c.Contains(cidr.Addr()) && c.Bits() <= cidr.Bits() }) {
+		return cidr, fmt.Errorf("block %s is not in the VPC", cidr)
+	}
+	for _, other := range s.subnets {
+		if other.vpc == v && other.cidr.Overlaps(cidr) {
+			return cidr, fmt.Errorf("block %s overlaps that of %s", cidr, other.id)
+		}
+	}
+	return cidr, nil
 }
 
 func checkNew[T any](prefix, id string, existing map[string]T) error {

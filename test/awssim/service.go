@@ -105,12 +105,11 @@ func (svc *service) demands(action string, op operation, params any) []demand {
 
 // apiErrorOf gives any error the service's own form.
 func (svc *service) apiErrorOf(err error) *apiError {
-	var answer *apiError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*apiError](err); ok {
 		return answer
 	}
-	var wrong *paramError
-	if !errors.As(err, &wrong) {
+	wrong, ok := errors.AsType[*paramError](err)
+	if !ok {
 		return &apiError{http.StatusInternalServerError, "InternalFailure", err.Error()}
 	}
 	if svc == ec2Service {

@@ -82,7 +82,7 @@ func paramName(f reflect.StructField) string {
 }
 
 func decodeValue(n *node, out reflect.Value, path string) error {
-	if u, ok := out.Addr().Interface().(*unsupported); ok {
+	if u, ok := reflect.TypeAssert[*unsupported](out.Addr()); ok {
 		u.given = true
 		return nil
 	}

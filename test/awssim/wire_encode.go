@@ -58,7 +58,7 @@ func (e *encoder) elementName(field string) string {
 
 // element writes one value, or nothing where AWS writes nothing.
 func (e *encoder) element(name string, v reflect.Value) error {
-	if t, ok := v.Interface().(time.Time); ok {
+	if t, ok := reflect.TypeAssert[time.Time](v); ok {
 		e.text(name, t.UTC().Format("2006-01-02T15:04:05.000Z"))
 		return nil
 	}

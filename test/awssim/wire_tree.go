@@ -91,16 +91,24 @@ func (n *node) classify(d dialect, path string) error {
 		return nil
 	}
 	if d == ec2Dialect {
-		if !anyNumber(n.fields) {
-			return nil
+		if anyNumber(n.fields) {
+			return n.toList(n.fields, path)
 		}
-		return n.toList(n.fields, path)
+		return nil
 	}
-	if member, ok := n.fields["member"]; ok && len(n.fields) == 1 && member.kind == structNode {
+	if member := n.only("member"); member != nil {
 		return n.toList(member.fields, path+".member")
 	}
-	if entry, ok := n.fields["entry"]; ok && len(n.fields) == 1 && entry.kind == structNode {
+	if entry := n.only("entry"); entry != nil {
 		return n.toMap(entry.fields, path+".entry")
+	}
+	return nil
+}
+
+// only is the structure that n has under name and nothing beside, or nil.
+func (n *node) only(name string) *node {
+	if inner, ok := n.fields[name]; ok && len(n.fields) == 1 && inner.kind == structNode {
+		return inner
 	}
 	return nil
 }

@@ -1,0 +1,126 @@
+package ingress
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// FuzzAnnotation gives one Ingress and its Service one annotation.
+func FuzzAnnotation(f *testing.F) {
+	for key := range forTargetGroups {
+		for _, value := range []string{"", "ip", "1", "-1", "99999999999999999999", "/a", "200-299,404", "internal", "http", "shop"} {
+			f.Add(key, value, false)
+			f.Add(key, value, true)
+		}
+	}
+	f.Add(annotationPrefix+"healthcheck-pat", "/", false)
+	f.Add(legacyClassKey, "alb", false)
+	f.Fuzz(func(t *testing.T, key, value string, onService bool) {
+		w := newWorld()
+		ing := &networkingv1.Ingress{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: "web", Annotations: map[string]string{keyTargetType: "ip"}},
+			Spec: networkingv1.IngressSpec{
+				IngressClassName: new("alb"),
+				DefaultBackend: &networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
+					Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80},
+				}},
+			},
+		}
+		svc := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: "web", Annotations: map[string]string{}},
+			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}}},
+		}
+		if onService {
+			svc.Annotations[key] = value
+		} else {
+			ing.Annotations[key] = value
+		}
+		w.ingresses = []*networkingv1.Ingress{ing}
+		w.classes = []*networkingv1.IngressClass{{
+			ObjectMeta: metav1.ObjectMeta{Name: "alb"}, Spec: networkingv1.IngressClassSpec{Controller: Controller},
+		}}
+		w.services[types.NamespacedName{Namespace: "demo0", Name: "web"}] = svc
+		for _, m := range w.build() {
+			requireSound(t, m)
+		}
+	})
+}
+
+// FuzzBuild takes the documents of a golden test.
+func FuzzBuild(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.in.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		w, err := parse(raw)
+		if err != nil {
+			t.Skip("not what kubectl would take")
+		}
+		for _, m := range w.build() {
+			requireSound(t, m)
+		}
+	})
+}
+
+var awsName = regexp.MustCompile(`^[A-Za-z0-9-]{1,32}$`)
+
+// requireSound checks what is true of every model.
+func requireSound(t *testing.T, m *Model) {
+	t.Helper()
+	for _, p := range m.Problems {
+		require.NotEmpty(t, p.Reason)
+		require.NotEmpty(t, p.Field, p.Reason)
+		require.Contains(t, p.Message, p.Field)
+		require.NotEqual(t, types.NamespacedName{}, p.Ingress, p.Message)
+	}
+	used := map[string]bool{}
+	if lb := m.LoadBalancer; lb != nil {
+		require.False(t, m.Hold)
+		require.Regexp(t, awsName, lb.Name)
+		require.Regexp(t, awsName, lb.SecurityGroup.Name)
+		require.Contains(t, []string{schemeInternal, schemeInternetFacing}, lb.Scheme)
+		for _, l := range lb.Listeners {
+			requireAction(t, m, l.DefaultAction, used)
+			for i, r := range l.Rules {
+				require.EqualValues(t, i+1, r.Priority)
+				require.Equal(t, "80:"+strconv.Itoa(i+1), r.Tags[TagResource])
+				require.NotEmpty(t, r.Conditions)
+				requireAction(t, m, r.Action, used)
+			}
+		}
+	}
+	for id, tg := range m.TargetGroups {
+		require.Equal(t, id, tg.ID)
+		require.NotEmpty(t, tg.Service.Name)
+		require.True(t, used[id] || m.Hold, "target group %s has no rule", id)
+		if !tg.Kept {
+			require.Regexp(t, awsName, tg.Name)
+			require.Equal(t, id, tg.Tags[TagResource])
+		}
+	}
+}
+
+func requireAction(t *testing.T, m *Model, a Action, used map[string]bool) {
+	t.Helper()
+	if a.TargetGroup == "" {
+		require.NotNil(t, a.FixedResponse)
+		return
+	}
+	require.Nil(t, a.FixedResponse)
+	require.Contains(t, m.TargetGroups, a.TargetGroup)
+	used[a.TargetGroup] = true
+}

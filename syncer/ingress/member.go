@@ -1,0 +1,177 @@
+package ingress
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	schemeInternal       = "internal"
+	schemeInternetFacing = "internet-facing"
+
+	maxLoadBalancerName = 32
+)
+
+// A load balancer's DNS name begins with internal- when it is internal.
+var loadBalancerNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$`)
+
+// member is one Ingress as read on its own, before it meets the others.
+type member struct {
+	ing *networkingv1.Ingress
+	key types.NamespacedName
+	// served: it holds the finalizer, so the load balancer was made for it, too.
+	served bool
+	// bad: one of the problems is blocking.
+	bad      bool
+	problems []Problem
+
+	name   string // of the load balancer, "" if it has no opinion
+	scheme string // "" if it has no opinion
+	// schemeUnread: it has an opinion, which cannot be read.
+	schemeUnread bool
+	// defaultAction is nil without spec.defaultBackend.
+	defaultAction *Action
+	rules         []Rule // without priority and tags
+	groups        map[string]*TargetGroup
+}
+
+// read reads one member. It goes on after a problem, so that its owner sees all
+// of them at once.
+func (b *builder) read(ing *networkingv1.Ingress) *member {
+	m := &member{
+		ing:    ing,
+		key:    keyOf(ing),
+		served: slices.Contains(ing.Finalizers, Finalizer(b.in.Group.ID)),
+		groups: map[string]*TargetGroup{},
+	}
+	m.bad = slices.ContainsFunc(b.in.Group.Problems, func(p Problem) bool { return p.Ingress == m.key && p.Blocking })
+	m.warnOfAnnotations(ing.Annotations, "")
+	m.readName()
+	m.readScheme()
+	if backend := ing.Spec.DefaultBackend; backend != nil {
+		if action, ok := b.action(m, backend, "spec.defaultBackend"); ok {
+			m.defaultAction = &action
+		}
+	}
+	for i := range ing.Spec.Rules {
+		b.readRule(m, &ing.Spec.Rules[i], fmt.Sprintf("spec.rules[%d]", i))
+	}
+	return m
+}
+
+func (m *member) block(reason, field, format string, args ...any) {
+	m.bad = true
+	m.report(Problem{Reason: reason, Field: field, Message: fmt.Sprintf(format, args...), Blocking: true})
+}
+
+func (m *member) warn(reason, field, format string, args ...any) {
+	m.report(Problem{Reason: reason, Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+// report tells each problem once: many paths may lead to one Service.
+func (m *member) report(p Problem) {
+	p.Ingress = m.key
+	if !slices.Contains(m.problems, p) {
+		m.problems = append(m.problems, p)
+	}
+}
+
+// warnOfAnnotations warns of what is not read. Service is "" for the Ingress's
+// own annotations.
+func (m *member) warnOfAnnotations(annotations map[string]string, service string) {
+	where := ""
+	if service != "" {
+		where = "Service " + service + ": "
+	}
+	for _, key := range sortedKeys(annotations) {
+		if fault := unsupported(key, annotations[key], service != ""); fault != "" {
+			m.warn(ReasonUnsupportedAnnotation, key, "%sannotation %s %s", where, key, fault)
+		}
+	}
+}
+
+func (m *member) readName() {
+	name, ok := m.ing.Annotations[keyLoadBalancerName]
+	switch {
+	case !ok:
+	case len(name) > maxLoadBalancerName, !loadBalancerNamePattern.MatchString(name), strings.HasPrefix(name, "internal-"):
+		m.block(ReasonInvalidAnnotation, keyLoadBalancerName,
+			"annotation %s: %q must be at most %d letters, digits and '-', without '-' at either end and without internal- in front",
+			keyLoadBalancerName, name, maxLoadBalancerName)
+	default:
+		m.name = name
+	}
+}
+
+func (m *member) readScheme() {
+	scheme, ok := m.ing.Annotations[keyScheme]
+	switch {
+	case !ok:
+	case scheme == schemeInternal || scheme == schemeInternetFacing:
+		m.scheme = scheme
+	default:
+		m.block(ReasonInvalidAnnotation, keyScheme, "annotation %s: %q must be %s or %s",
+			keyScheme, scheme, schemeInternal, schemeInternetFacing)
+		m.schemeUnread = true
+	}
+}
+
+// readRule adds the rules of one host.
+func (b *builder) readRule(m *member, rule *networkingv1.IngressRule, field string) {
+	if rule.HTTP == nil {
+		return
+	}
+	if len(rule.Host) > maxConditionValue {
+		m.block(ReasonInvalidHost, field+".host", "%s.host: %q is longer than %d characters", field, rule.Host, maxConditionValue)
+	}
+	for _, i := range pathOrder(rule.HTTP.Paths) {
+		path := &rule.HTTP.Paths[i]
+		field := fmt.Sprintf("%s.http.paths[%d]", field, i)
+		action, ok := b.action(m, &path.Backend, field+".backend")
+		patterns, fault := pathPatterns(path)
+		if fault != "" {
+			m.block(ReasonInvalidPath, field+".path", "%s.path: %q %s", field, path.Path, fault)
+		}
+		if ok && fault == "" {
+			m.rules = append(m.rules, Rule{Conditions: conditions(rule.Host, patterns), Action: action})
+		}
+	}
+}
+
+// pathOrder returns the indices of the paths in the order in which they are
+// tried: exact ones, then prefixes, longest first, then the rest as written.
+func pathOrder(paths []networkingv1.HTTPIngressPath) []int {
+	rank := func(i int) (class, length int) {
+		switch pathType(&paths[i]) {
+		case networkingv1.PathTypeExact:
+			return 0, 0
+		case networkingv1.PathTypePrefix:
+			return 1, len(paths[i].Path)
+		default:
+			return 2, 0
+		}
+	}
+	order := make([]int, len(paths))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		classI, lengthI := rank(i)
+		classJ, lengthJ := rank(j)
+		return cmp.Or(cmp.Compare(classI, classJ), cmp.Compare(lengthJ, lengthI))
+	})
+	return order
+}
+
+func pathType(p *networkingv1.HTTPIngressPath) networkingv1.PathType {
+	if p.PathType == nil {
+		return networkingv1.PathTypeImplementationSpecific
+	}
+	return *p.PathType
+}

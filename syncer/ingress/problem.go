@@ -1,0 +1,34 @@
+package ingress
+
+// Reasons that keep a member out of the model. With those below they are a closed
+// set: a reason is the reason of an event and a metric label.
+const (
+	// ReasonClassNotFound: a served Ingress names an IngressClass that does not
+	// exist. It may have been deleted by mistake, so nothing is torn down.
+	ReasonClassNotFound = "IngressClassNotFound"
+	// ReasonInvalidAnnotation: the value of an annotation cannot be used.
+	ReasonInvalidAnnotation = "InvalidAnnotation"
+	// ReasonUnsupportedTargetType: the target type is not ip.
+	ReasonUnsupportedTargetType = "UnsupportedTargetType"
+	// ReasonConflict: an earlier member of the group decided otherwise.
+	ReasonConflict = "ConflictingMember"
+	// ReasonUnsupportedBackend: the backend is not a Service port.
+	ReasonUnsupportedBackend = "UnsupportedBackend"
+	// ReasonServicePortNotFound: the Service exists and has no such port.
+	ReasonServicePortNotFound = "ServicePortNotFound"
+	// ReasonInvalidHost: a load balancer takes no such host.
+	ReasonInvalidHost = "InvalidHost"
+	// ReasonInvalidPath: a load balancer takes no such path.
+	ReasonInvalidPath = "InvalidPath"
+)
+
+// Reasons that only warn.
+const (
+	// ReasonUnsupportedAnnotation: an annotation is unknown or not supported.
+	ReasonUnsupportedAnnotation = "UnsupportedAnnotation"
+	// ReasonUnsupportedClassParameters: the IngressClass has parameters, which are
+	// not read.
+	ReasonUnsupportedClassParameters = "UnsupportedClassParameters"
+	// ReasonServiceNotFound: requests for this backend are answered with a 503.
+	ReasonServiceNotFound = "ServiceNotFound"
+)

@@ -1,0 +1,94 @@
+package provision
+
+import (
+	"context"
+	"time"
+
+	"github.com/tgsync/tgsync/awsapi"
+)
+
+// LoadBalancers is what provisioning needs of load balancers. Creating one that
+// exists with the same settings returns it; deleting one that is gone succeeds.
+type LoadBalancers interface {
+	DescribeLoadBalancers(ctx context.Context) ([]awsapi.LoadBalancer, error)
+	CreateLoadBalancer(ctx context.Context, lb awsapi.LoadBalancer) (awsapi.LoadBalancer, error)
+	SetSecurityGroups(ctx context.Context, arn string, ids []string) error
+	DeleteLoadBalancer(ctx context.Context, arn string) error
+}
+
+// Listeners is what provisioning needs of listeners.
+type Listeners interface {
+	DescribeListeners(ctx context.Context, loadBalancerARN string) ([]awsapi.Listener, error)
+	CreateListener(ctx context.Context, l awsapi.Listener) (awsapi.Listener, error)
+	ModifyListener(ctx context.Context, l awsapi.Listener) error
+	DeleteListener(ctx context.Context, arn string) error
+}
+
+// Rules is what provisioning needs of rules. CreateRule is not idempotent: the
+// second of two equal calls finds its priority in use. SetRulePriorities moves
+// all or nothing.
+type Rules interface {
+	DescribeRules(ctx context.Context, listenerARN string) ([]awsapi.Rule, error)
+	CreateRule(ctx context.Context, listenerARN string, r awsapi.Rule) (awsapi.Rule, error)
+	ModifyRule(ctx context.Context, r awsapi.Rule) error
+	SetRulePriorities(ctx context.Context, moves []awsapi.RulePriority) error
+	DeleteRule(ctx context.Context, arn string) error
+}
+
+// TargetGroups is what provisioning needs of target groups. DeleteTargetGroup is
+// InUse while a rule or listener refers to the group.
+type TargetGroups interface {
+	DescribeTargetGroups(ctx context.Context) ([]awsapi.TargetGroup, error)
+	CreateTargetGroup(ctx context.Context, g awsapi.TargetGroup) (awsapi.TargetGroup, error)
+	ModifyTargetGroup(ctx context.Context, arn string, check awsapi.HealthCheck) error
+	DeleteTargetGroup(ctx context.Context, arn string) error
+}
+
+// Tags reads and adds tags of ELBv2 resources. AddTags overwrites values.
+type Tags interface {
+	DescribeTags(ctx context.Context, arns []string) (map[string]awsapi.Tags, error)
+	AddTags(ctx context.Context, arns []string, tags awsapi.Tags) error
+}
+
+// ELB is the part of ELBv2 that provisioning uses.
+type ELB interface {
+	LoadBalancers
+	Listeners
+	Rules
+	TargetGroups
+	Tags
+}
+
+// SecurityGroups is what provisioning needs of security groups.
+// DeleteSecurityGroup is InUse for as long as a load balancer's network
+// interfaces outlive it.
+type SecurityGroups interface {
+	DescribeSecurityGroups(ctx context.Context, vpcID string, tags awsapi.Tags) ([]awsapi.SecurityGroup, error)
+	CreateSecurityGroup(ctx context.Context, g awsapi.SecurityGroup) (id string, err error)
+	AuthorizeIngress(ctx context.Context, id string, permissions []awsapi.Permission) error
+	RevokeIngress(ctx context.Context, id string, permissions []awsapi.Permission) error
+	DeleteSecurityGroup(ctx context.Context, id string) error
+}
+
+// Subnets lists where a load balancer can stand.
+type Subnets interface {
+	DescribeSubnets(ctx context.Context, vpcID string) ([]awsapi.Subnet, error)
+}
+
+// EC2 is the part of EC2 that provisioning uses.
+type EC2 interface {
+	SecurityGroups
+	Subnets
+}
+
+// Metrics is told about every pass over a group that called AWS or tried to.
+type Metrics interface {
+	// GroupPass gets "ok", "waiting" (for something that AWS has to finish first)
+	// or the awsapi.Class of the error.
+	GroupPass(result string, took time.Duration)
+}
+
+var (
+	_ ELB = (*awsapi.ELB)(nil)
+	_ EC2 = (*awsapi.EC2)(nil)
+)

@@ -1,0 +1,221 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/ingress"
+)
+
+// diffLoadBalancer makes the load balancer. One that stands with the right scheme
+// stays whatever it is called: a name cannot be changed, and a new one would be a
+// new address. A scheme cannot be changed either: then the load balancer is
+// replaced, the old one going before rules are made, because a target group
+// serves one load balancer only; and going even first if the names are equal.
+func diffLoadBalancer(m *ingress.Model, st *stack) []step {
+	want := m.LoadBalancer
+	have := st.balancer(want.Scheme)
+	var steps, after []step
+	if have == nil {
+		for _, b := range st.balancers {
+			s := deleteLoadBalancer{b, "scheme changes from " + b.Scheme + " to " + want.Scheme}
+			if b.Name == want.Name {
+				steps = append(steps, s)
+			} else {
+				after = append(after, s)
+			}
+		}
+		return append(append(steps, createLoadBalancer{want}), after...)
+	}
+	for _, b := range st.balancers {
+		if b != have {
+			after = append(after, deleteLoadBalancer{b, "replaced"})
+		}
+	}
+	group := st.securityGroup(want.SecurityGroup.Name)
+	if group != nil && !slices.Contains(have.SecurityGroups, group.ID) {
+		steps = append(steps, attachSecurityGroup{have, group.ID})
+	}
+	if missing := missingTags(have.Tags, want.Tags); missing != nil {
+		steps = append(steps, addTags{"load balancer " + have.Name, have.ARN, missing, &have.Tags})
+	}
+	return append(steps, after...)
+}
+
+// diffGone deletes the listeners that the model does not have, or with the whole
+// load balancer all of them.
+func diffGone(m *ingress.Model, st *stack) []step {
+	var steps []step
+	if m.LoadBalancer == nil {
+		for _, b := range st.balancers {
+			steps = append(steps, deleteLoadBalancer{b, ""})
+		}
+		return steps
+	}
+	b := st.balancer(m.LoadBalancer.Scheme)
+	for _, port := range sortedPorts(b.listeners) {
+		wanted := slices.ContainsFunc(m.LoadBalancer.Listeners, func(l ingress.Listener) bool { return l.Port == port })
+		if !wanted {
+			steps = append(steps, deleteListener{b, b.listeners[port]})
+		}
+	}
+	return steps
+}
+
+type createLoadBalancer struct{ want *ingress.LoadBalancer }
+
+func (s createLoadBalancer) String() string { return "create load balancer " + s.want.Name }
+
+func (s createLoadBalancer) do(ctx context.Context, x *executor) error {
+	if arn := x.inventory.foreign(kindLoadBalancer, s.want.Name, x.owned[ingress.TagStack]); arn != "" {
+		return takenError{kindLoadBalancer, s.want.Name, arn}
+	}
+	subnets, err := x.ec2.DescribeSubnets(ctx, x.vpcID)
+	if err != nil {
+		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
+	}
+	ids, err := chooseSubnets(subnets, s.want.Scheme, x.owned[ingress.TagCluster])
+	if err != nil {
+		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
+	}
+	b := &balancer{listeners: map[int32]*listener{}}
+	b.LoadBalancer, err = x.elb.CreateLoadBalancer(ctx, awsapi.LoadBalancer{
+		Name: s.want.Name, Type: typeApplication, Scheme: s.want.Scheme, IPAddressType: s.want.IPAddressType,
+		SubnetIDs: ids, SecurityGroups: []string{x.stack.securityGroup(s.want.SecurityGroup.Name).ID}, Tags: s.want.Tags,
+	})
+	if err != nil {
+		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
+	}
+	b.Tags = s.want.Tags
+	x.stack.balancers = append(slices.Clone(x.stack.balancers), b)
+	return nil
+}
+
+// attachSecurityGroup adds the managed group to those that a load balancer has.
+// What another tool attached stays: pods may be reachable through it alone.
+type attachSecurityGroup struct {
+	balancer *balancer
+	id       string
+}
+
+func (s attachSecurityGroup) String() string {
+	return "attach security group to load balancer " + s.balancer.Name
+}
+
+func (s attachSecurityGroup) do(ctx context.Context, x *executor) error {
+	ids := append(slices.Clone(s.balancer.SecurityGroups), s.id)
+	if err := x.elb.SetSecurityGroups(ctx, s.balancer.ARN, ids); err != nil {
+		return fmt.Errorf("load balancer %s: %w", s.balancer.Name, err)
+	}
+	s.balancer.SecurityGroups = ids
+	return nil
+}
+
+type deleteLoadBalancer struct {
+	balancer *balancer
+	why      string // "": nobody wants it any more
+}
+
+func (s deleteLoadBalancer) String() string { return "delete load balancer " + s.balancer.Name }
+
+func (s deleteLoadBalancer) do(ctx context.Context, x *executor) error {
+	if err := x.elb.DeleteLoadBalancer(ctx, s.balancer.ARN); err != nil {
+		return fmt.Errorf("load balancer %s: %w", s.balancer.Name, err)
+	}
+	x.stack.balancers = slices.DeleteFunc(slices.Clone(x.stack.balancers), func(b *balancer) bool { return b == s.balancer })
+	if s.why != "" {
+		x.announce(reasonReplaced, fmt.Sprintf("load balancer %s (%s) was deleted: %s; its address changes",
+			s.balancer.Name, s.balancer.DNSName, s.why))
+	}
+	return nil
+}
+
+// diffListeners makes listeners and their default actions.
+func diffListeners(m *ingress.Model, st *stack) []step {
+	b := st.balancer(m.LoadBalancer.Scheme)
+	var steps []step
+	for i := range m.LoadBalancer.Listeners {
+		want := &m.LoadBalancer.Listeners[i]
+		actions, err := st.actions(m, want.DefaultAction)
+		have := b.listeners[want.Port]
+		switch {
+		case have == nil:
+			steps = append(steps, createListener{b, want, actions, err})
+		case have.Protocol != want.Protocol || err != nil || actionsKey(have.DefaultActions) != actionsKey(actions):
+			steps = append(steps, modifyListener{have, want.Protocol, actions, err})
+		}
+	}
+	return steps
+}
+
+type createListener struct {
+	balancer   *balancer
+	want       *ingress.Listener
+	actions    []awsapi.Action
+	unresolved error // of the actions
+}
+
+func (s createListener) String() string {
+	return fmt.Sprintf("create listener %d of load balancer %s", s.want.Port, s.balancer.Name)
+}
+
+func (s createListener) do(ctx context.Context, x *executor) error {
+	l, err := awsapi.Listener{}, s.unresolved
+	if err == nil {
+		l, err = x.elb.CreateListener(ctx, awsapi.Listener{
+			LoadBalancerARN: s.balancer.ARN, Port: s.want.Port, Protocol: s.want.Protocol,
+			DefaultActions: s.actions, Tags: s.want.Tags,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("listener %d: %w", s.want.Port, err)
+	}
+	l.Port, l.Protocol, l.DefaultActions = s.want.Port, s.want.Protocol, s.actions
+	s.balancer.listeners[l.Port] = &listener{Listener: l}
+	return nil
+}
+
+type modifyListener struct {
+	listener   *listener
+	protocol   string
+	actions    []awsapi.Action
+	unresolved error // of the actions
+}
+
+func (s modifyListener) String() string {
+	return fmt.Sprintf("change protocol or default action of listener %d", s.listener.Port)
+}
+
+func (s modifyListener) do(ctx context.Context, x *executor) error {
+	err := s.unresolved
+	if err == nil {
+		err = x.elb.ModifyListener(ctx, awsapi.Listener{
+			ARN: s.listener.ARN, LoadBalancerARN: s.listener.LoadBalancerARN, Port: s.listener.Port,
+			Protocol: s.protocol, DefaultActions: s.actions,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("listener %d: %w", s.listener.Port, err)
+	}
+	s.listener.Protocol, s.listener.DefaultActions = s.protocol, s.actions
+	return nil
+}
+
+type deleteListener struct {
+	balancer *balancer
+	listener *listener
+}
+
+func (s deleteListener) String() string {
+	return fmt.Sprintf("delete listener %d of load balancer %s", s.listener.Port, s.balancer.Name)
+}
+
+func (s deleteListener) do(ctx context.Context, x *executor) error {
+	if err := x.elb.DeleteListener(ctx, s.listener.ARN); err != nil {
+		return fmt.Errorf("listener %d: %w", s.listener.Port, err)
+	}
+	delete(s.balancer.listeners, s.listener.Port)
+	return nil
+}

@@ -1,0 +1,75 @@
+package provision
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/tgsync/tgsync/test/awssim"
+)
+
+// life is what the faults below are thrown into: groups of rules come, change and
+// go.
+var life = []func(*world){
+	func(w *world) {
+		w.service("demo0", "echo0")
+		w.service("demo0", "echo1")
+		w.ingress("demo0", "b", map[string]string{"group.name": "shared"}, "echo0")
+	},
+	func(w *world) { w.ingress("demo0", "a", map[string]string{"group.name": "shared"}, "echo1", "missing") },
+	func(w *world) {
+		w.update("demo0", "b", func(ing *networkingv1.Ingress) {
+			ing.Annotations[prefix+"healthcheck-path"] = "/healthz"
+			ing.Spec.Rules = []networkingv1.IngressRule{rulesTo("echo1", "echo0")}
+		})
+		w.service("demo0", "missing")
+	},
+	func(w *world) {
+		for _, name := range []string{"a", "b"} {
+			w.update("demo0", name, func(ing *networkingv1.Ingress) { ing.Annotations[prefix+"scheme"] = "internal" })
+		}
+	},
+	func(w *world) { w.remove("demo0", "b") },
+	func(w *world) { w.remove("demo0", "a") },
+}
+
+// live goes through life with one failure and returns what AWS holds after each
+// part of it, and how many requests that took.
+func live(t *testing.T, way failing, at int) (accounts [][]string, requests int) {
+	t.Helper()
+	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+		w.wire.way, w.wire.at = way, at
+		w.start()
+		for i, part := range life {
+			part(w)
+			w.settle()
+			if w.wire.revive() {
+				w.restart()
+			}
+			accounts = append(accounts, w.account())
+			require.Len(t, w.loop.Bindings(), kinds(accounts[i])["target group"])
+		}
+		require.Empty(t, w.ingresses(), "nobody is held by a finalizer")
+		requests = w.wire.n
+	})
+	return accounts, requests
+}
+
+// Whatever call fails, in whatever way, AWS becomes what it becomes without
+// failures, and nothing is left behind.
+func TestEveryFailureHeals(t *testing.T) {
+	want, requests := live(t, "", 0)
+	require.Greater(t, requests, 30)
+	require.Empty(t, want[len(want)-1])
+	for _, way := range []failing{cutBefore, cutAfter, throttled, invalid, notFound, crash} {
+		for at := 1; at <= requests; at++ {
+			t.Run(fmt.Sprintf("%s/%d", way, at), func(t *testing.T) {
+				t.Parallel()
+				got, _ := live(t, way, at)
+				require.Equal(t, want, got)
+			})
+		}
+	}
+}

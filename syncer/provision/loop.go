@@ -1,0 +1,291 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	networkinglisters "k8s.io/client-go/listers/networking/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/target"
+)
+
+// Sizes and times of the loop.
+const (
+	// workers is how many groups are worked on at once. AWS grants 3 mutating calls
+	// a second: two workers keep that up with calls of 600 ms.
+	workers = 2
+	// firstBackoff doubles to lastBackoff while a group fails, and to lastWait while
+	// it waits for something that AWS is about to finish: network interfaces outlive
+	// their load balancer by seconds to minutes.
+	firstBackoff = time.Second
+	lastBackoff  = time.Minute
+	lastWait     = 8 * time.Second
+)
+
+// Options configure a Loop.
+type Options struct {
+	Settings ingress.Settings
+	VPCID    string
+
+	Ingresses networkinglisters.IngressLister
+	Classes   networkinglisters.IngressClassLister
+	Services  corelisters.ServiceLister
+	// Synced reports whether the listers show all that the cluster has.
+	Synced func() bool
+
+	Client  kubernetes.Interface // patches Ingresses
+	Events  record.EventRecorder
+	ELB     ELB
+	EC2     EC2
+	Metrics Metrics
+	Log     *slog.Logger
+
+	// AuditInterval is how often a group is compared with AWS although nothing has
+	// changed; 0: never.
+	AuditInterval time.Duration
+}
+
+// Loop keeps the load balancers of all Ingress groups as their Models say.
+type Loop struct {
+	o         Options
+	inventory *inventory
+	board     *board
+	groups    atomic.Pointer[map[ingress.GroupID]ingress.Group]
+	// wake has a capacity of one: a change that nobody has looked at yet stands for
+	// all changes since, and dirty holds where they were.
+	wake chan struct{}
+
+	mu     sync.Mutex // guards dirty and states
+	dirty  map[string]bool
+	states map[ingress.GroupID]*state
+}
+
+// New returns a Loop. Run does the work.
+func New(o Options) *Loop {
+	l := &Loop{
+		o: o, inventory: newInventory(o), board: newBoard(), wake: make(chan struct{}, 1),
+		dirty: map[string]bool{}, states: map[ingress.GroupID]*state{},
+	}
+	l.groups.Store(&map[ingress.GroupID]ingress.Group{})
+	return l
+}
+
+// Bindings returns which Service ports feed which target groups now, ordered by
+// group and ARN. The slice is never changed.
+func (l *Loop) Bindings() []target.Binding { return *l.board.all.Load() }
+
+// Changed signals that Bindings may differ. One receiver is served.
+func (l *Loop) Changed() <-chan struct{} { return l.board.changed }
+
+// Wake says that an Ingress, Service or IngressClass changed in a namespace ("" for
+// a class). An Ingress refers to Services of its own namespace only, so the groups
+// with a member there are looked at again. It never blocks.
+func (l *Loop) Wake(namespace string) {
+	l.mu.Lock()
+	l.dirty[namespace] = true
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// queue holds the groups that wait for a worker; no group is on two at once.
+type queue = workqueue.TypedDelayingInterface[ingress.GroupID]
+
+// Run works until ctx ends, and returns when the workers have. What is not done
+// then is found by whoever starts next.
+func (l *Loop) Run(ctx context.Context) error {
+	if !cache.WaitForCacheSync(ctx.Done(), l.o.Synced) || !l.start(ctx) {
+		return nil // ctx has ended
+	}
+	q := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[ingress.GroupID]{Name: "ingress-groups"})
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer q.ShutDown()
+	for id := range *l.groups.Load() {
+		q.Add(id)
+	}
+	for range workers {
+		running.Go(func() { l.work(ctx, q) })
+	}
+	for {
+		// Only one of these can happen at a time, and regroup does no I/O.
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.wake:
+			for _, id := range l.regroup() {
+				q.Add(id)
+			}
+		}
+	}
+}
+
+// start reads the inventory and shows the bindings of what stands, before anything
+// is changed: targets go on being synced whatever happens to the rest. It reports
+// false if ctx ended.
+func (l *Loop) start(ctx context.Context) bool {
+	for failures := 0; ; failures++ {
+		err := l.inventory.load(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() == nil {
+			l.o.Log.ErrorContext(ctx, "cannot read what AWS holds", slog.Any("error", err))
+		}
+		timer := time.NewTimer(backoff(failures, lastBackoff))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+		}
+	}
+	l.regroup()
+	for id, g := range *l.groups.Load() {
+		model := ingress.Build(l.input(g))
+		l.board.show(id.String(), bindings(model, l.inventory.known(id.String()), nil))
+	}
+	return true
+}
+
+// regroup sorts the Ingresses into groups again and returns the groups that
+// changes since the last time can concern.
+func (l *Loop) regroup() []ingress.GroupID {
+	l.mu.Lock()
+	dirty := l.dirty
+	l.dirty = map[string]bool{}
+	l.mu.Unlock()
+
+	// Listers read from memory: they return no errors.
+	ingresses, _ := l.o.Ingresses.List(labels.Everything())
+	classes, _ := l.o.Classes.List(labels.Everything())
+	now := map[ingress.GroupID]ingress.Group{}
+	for _, g := range ingress.Groups(l.o.Settings, ingresses, classes) {
+		now[g.ID] = g
+	}
+	before := *l.groups.Swap(&now)
+
+	var ids []ingress.GroupID
+	for id, g := range now {
+		if concerns(dirty, g) || concerns(dirty, before[id]) {
+			ids = append(ids, id)
+		}
+	}
+	for id := range before {
+		if _, still := now[id]; !still {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// concerns reports whether a group has to do with one of the namespaces.
+func concerns(dirty map[string]bool, g ingress.Group) bool {
+	in := func(ing *networkingv1.Ingress) bool { return dirty[ing.Namespace] }
+	return dirty[""] || slices.ContainsFunc(g.Members, in) || slices.ContainsFunc(g.Leaving, in)
+}
+
+// work serves the queue until it is shut down.
+func (l *Loop) work(ctx context.Context, q queue) {
+	for {
+		id, shutdown := q.Get()
+		if shutdown {
+			return
+		}
+		if ctx.Err() == nil {
+			l.serve(ctx, q, id)
+		}
+		q.Done(id)
+	}
+}
+
+// serve makes one pass over a group and decides when the next is due.
+func (l *Loop) serve(ctx context.Context, q queue, id ingress.GroupID) {
+	g, ok := (*l.groups.Load())[id]
+	if !ok {
+		l.drop(ctx, id)
+		return
+	}
+	p := l.newPass(g)
+	begin := time.Now()
+	err := p.run(ctx)
+	if errors.Is(err, errBackingOff) || ctx.Err() != nil {
+		return // whoever backs off has been put on the queue for later
+	}
+	result := "ok"
+	s := p.state
+	switch {
+	case err == nil:
+		s.failures, s.failure = 0, ""
+		if l.o.AuditInterval > 0 {
+			q.AddAfter(id, jitter(l.o.AuditInterval))
+		}
+	case errors.Is(err, errWaiting):
+		result = "waiting"
+		q.AddAfter(id, s.failed(p.input, lastWait))
+	default:
+		result = string(awsapi.ClassOf(err))
+		p.tellFailure(ctx, err)
+		q.AddAfter(id, s.failed(p.input, lastBackoff))
+	}
+	if p.called || err != nil {
+		l.o.Metrics.GroupPass(result, time.Since(begin))
+	}
+}
+
+// state returns what is remembered of a group.
+func (l *Loop) state(id ingress.GroupID) *state {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.states[id] == nil {
+		l.states[id] = &state{}
+	}
+	return l.states[id]
+}
+
+// drop forgets a group that no Ingress names any more. If AWS still holds something
+// then the finalizers were removed by hand; it stays, since it is not known to be
+// unwanted.
+func (l *Loop) drop(ctx context.Context, id ingress.GroupID) {
+	l.mu.Lock()
+	delete(l.states, id)
+	l.mu.Unlock()
+	l.board.show(id.String(), nil)
+	if !l.inventory.drop(id.String()) {
+		l.o.Log.WarnContext(ctx, "an Ingress group went without its finalizers; what AWS holds of it stays",
+			slog.String("group", id.String()))
+	}
+}
+
+// backoff returns how long to wait after a number of failures: 1 s, doubling to
+// last, spread by half.
+func backoff(failures int, last time.Duration) time.Duration {
+	d := last
+	if failures < 6 {
+		d = min(firstBackoff<<failures, last)
+	}
+	return jitter(d)
+}
+
+// jitter spreads d over [d, 1.5 d), so that what failed together does not come back
+// together.
+func jitter(d time.Duration) time.Duration {
+	return d + rand.N(d/2) //nolint:gosec // spreads load, guards nothing
+}

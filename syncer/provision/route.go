@@ -1,0 +1,234 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/ingress"
+)
+
+// Codes that say that a load balancer has no room for one more rule, or for one
+// more target group in its rules.
+const (
+	codeTooManyRules        = "TooManyRules"
+	codeTooManyTargetGroups = "TooManyUniqueTargetGroupsPerLoadBalancer"
+)
+
+// route brings the rules of every listener to the model's.
+func (x *executor) route(ctx context.Context, m *ingress.Model) error {
+	b := x.stack.balancer(m.LoadBalancer.Scheme)
+	for _, want := range m.LoadBalancer.Listeners {
+		l := b.listeners[want.Port]
+		if l == nil {
+			continue // its creation was refused, which has been noted
+		}
+		desired, err := desiredRules(m, want, x.stack, l)
+		if err != nil {
+			x.refused = append(x.refused, err)
+		}
+		if err := x.routeListener(ctx, l, desired, err == nil); err != nil {
+			return fmt.Errorf("listener %d: %w", want.Port, err)
+		}
+	}
+	return nil
+}
+
+// desiredRules turns the model's rules into AWS's terms. A rule whose target group
+// could not be made does what the rule with its conditions does today, or is left
+// out if there is none; the error names them.
+func desiredRules(m *ingress.Model, want ingress.Listener, st *stack, l *listener) ([]*awsapi.Rule, error) {
+	var rules []*awsapi.Rule
+	var errs []error
+	for _, r := range want.Rules {
+		rule := &awsapi.Rule{Priority: r.Priority, Tags: r.Tags}
+		for _, c := range r.Conditions {
+			rule.Conditions = append(rule.Conditions, awsapi.Condition{Field: c.Field, Values: c.Values})
+		}
+		actions, err := st.actions(m, r.Action)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rule %d of listener %d: %w", r.Priority, l.Port, err))
+			actions = actionsToday(l, rule)
+		}
+		if actions == nil {
+			continue
+		}
+		rule.Actions = actions
+		rules = append(rules, rule)
+	}
+	return rules, errors.Join(errs...)
+}
+
+func actionsToday(l *listener, rule *awsapi.Rule) []awsapi.Action {
+	key := conditionsKey(rule.Conditions)
+	for _, r := range l.rules {
+		if conditionsKey(r.Conditions) == key {
+			return r.Actions
+		}
+	}
+	return nil
+}
+
+// routeListener brings one listener to the desired rules, or if it is full in the
+// way that needs no more room.
+func (x *executor) routeListener(ctx context.Context, l *listener, desired []*awsapi.Rule, complete bool) error {
+	refused := len(x.refused)
+	plan := diffRules(l.rules, desired, false)
+	full, err := x.createRules(ctx, l, plan)
+	if err != nil {
+		return err
+	}
+	if full && len(plan.obsolete) > 0 {
+		x.refused = x.refused[:refused]
+		plan = diffRules(l.rules, desired, true)
+		if _, err := x.createRules(ctx, l, plan); err != nil {
+			return err
+		}
+	}
+	if err := x.turnRules(ctx, l, plan); err != nil {
+		return err
+	}
+	if !complete || len(x.refused) > refused {
+		return nil // what could not be made would have replaced something that still answers
+	}
+	return x.deleteRules(ctx, l, plan)
+}
+
+// createRules makes the rules that are new. It stops when the load balancer is
+// full, and reports that.
+func (x *executor) createRules(ctx context.Context, l *listener, p rulePlan) (full bool, err error) {
+	if err := x.must(ctx, moveStep(l, p.compact)); err != nil {
+		return false, err
+	}
+	for _, r := range p.create {
+		refused := len(x.refused)
+		if err := x.run(ctx, []step{createRule{l, r}}); err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(x.refused[refused:], noRoom) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func noRoom(err error) bool {
+	code := awsapi.Code(err)
+	return code == codeTooManyRules || code == codeTooManyTargetGroups
+}
+
+// turnRules changes which rules answer.
+func (x *executor) turnRules(ctx context.Context, l *listener, p rulePlan) error {
+	if err := x.must(ctx, moveStep(l, p.mingle)); err != nil {
+		return err
+	}
+	for _, c := range p.modify {
+		if err := x.run(ctx, []step{modifyRule{l, c}}); err != nil {
+			return err
+		}
+	}
+	return x.must(ctx, moveStep(l, p.settle))
+}
+
+func (x *executor) deleteRules(ctx context.Context, l *listener, p rulePlan) error {
+	steps := make([]step, 0, len(p.obsolete))
+	for _, r := range p.obsolete {
+		steps = append(steps, deleteRule{l, r})
+	}
+	return x.run(ctx, steps)
+}
+
+type createRule struct {
+	listener *listener
+	rule     *awsapi.Rule
+}
+
+func (s createRule) String() string {
+	return fmt.Sprintf("create rule %s at priority %d", conditionsKey(s.rule.Conditions), s.rule.Priority)
+}
+
+func (s createRule) do(ctx context.Context, x *executor) error {
+	created, err := x.elb.CreateRule(ctx, s.listener.ARN, *s.rule)
+	if err != nil {
+		return fmt.Errorf("rule %s: %w", conditionsKey(s.rule.Conditions), err)
+	}
+	s.rule.ARN = created.ARN
+	s.listener.rules = append(slices.Clone(s.listener.rules), s.rule)
+	return nil
+}
+
+// moveRules gives rules new priorities, all in one call.
+type moveRules struct {
+	listener *listener
+	moves    []ruleMove
+}
+
+func moveStep(l *listener, moves []ruleMove) []step {
+	if len(moves) == 0 {
+		return nil
+	}
+	return []step{moveRules{l, moves}}
+}
+
+func (s moveRules) String() string {
+	return fmt.Sprintf("move %d rules of listener %d", len(s.moves), s.listener.Port)
+}
+
+// do leaves out rules whose creation was refused.
+func (s moveRules) do(ctx context.Context, x *executor) error {
+	var moves []awsapi.RulePriority
+	for _, m := range s.moves {
+		if m.rule.ARN != "" {
+			moves = append(moves, awsapi.RulePriority{ARN: m.rule.ARN, Priority: m.priority})
+		}
+	}
+	if err := x.elb.SetRulePriorities(ctx, moves); err != nil {
+		return err
+	}
+	for _, m := range s.moves {
+		m.rule.Priority = m.priority
+	}
+	return nil
+}
+
+type modifyRule struct {
+	listener *listener
+	change   ruleChange
+}
+
+func (s modifyRule) String() string {
+	return fmt.Sprintf("turn rule %s of listener %d", conditionsKey(s.change.want.Conditions), s.listener.Port)
+}
+
+func (s modifyRule) do(ctx context.Context, x *executor) error {
+	r, want := s.change.rule, s.change.want
+	if err := x.elb.ModifyRule(ctx, awsapi.Rule{ARN: r.ARN, Conditions: want.Conditions, Actions: want.Actions}); err != nil {
+		return fmt.Errorf("rule %s: %w", conditionsKey(want.Conditions), err)
+	}
+	r.Conditions, r.Actions = want.Conditions, want.Actions
+	return nil
+}
+
+type deleteRule struct {
+	listener *listener
+	rule     *awsapi.Rule
+}
+
+func (s deleteRule) String() string {
+	return fmt.Sprintf("delete rule %s of listener %d", conditionsKey(s.rule.Conditions), s.listener.Port)
+}
+
+func (s deleteRule) do(ctx context.Context, x *executor) error {
+	if err := x.elb.DeleteRule(ctx, s.rule.ARN); err != nil {
+		return fmt.Errorf("rule %s: %w", conditionsKey(s.rule.Conditions), err)
+	}
+	s.listener.rules = slices.DeleteFunc(slices.Clone(s.listener.rules), func(r *awsapi.Rule) bool { return r == s.rule })
+	return nil
+}
+
+func sortedPorts(listeners map[int32]*listener) []int32 {
+	return slices.Sorted(maps.Keys(listeners))
+}

@@ -1,0 +1,222 @@
+package provision
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/ingress"
+)
+
+// Values of AWS's that are written and compared here.
+const (
+	actionForward       = "forward"
+	actionFixedResponse = "fixed-response"
+	typeApplication     = "application"
+)
+
+// stack is what AWS holds for one group, as far as its answers tell: it is read
+// once, and every step that succeeds is entered. It belongs to the worker that
+// has the group.
+type stack struct {
+	balancers      []*balancer
+	targetGroups   map[string]*awsapi.TargetGroup // by name; Tags are filled in
+	securityGroups []*awsapi.SecurityGroup
+	listenersRead  bool // and their rules
+	readAt         time.Time
+}
+
+// balancer is a load balancer with all it listens on. Its Tags are filled in.
+type balancer struct {
+	awsapi.LoadBalancer
+	listeners map[int32]*listener // by port
+}
+
+// listener is a listener with its rules, the default rule excepted.
+type listener struct {
+	awsapi.Listener
+	rules []*awsapi.Rule
+}
+
+// balancer returns the load balancer of a scheme, or nil.
+func (st *stack) balancer(scheme string) *balancer {
+	for _, b := range st.balancers {
+		if b.Scheme == scheme {
+			return b
+		}
+	}
+	return nil
+}
+
+// securityGroup returns the managed security group, or nil. Its name never
+// changes: the hash in it is of the cluster and the group.
+func (st *stack) securityGroup(name string) *awsapi.SecurityGroup {
+	for _, g := range st.securityGroups {
+		if g.Name == name {
+			return g
+		}
+	}
+	return nil
+}
+
+// group returns what stands for a target group of the model, or nil. A kept group
+// is known by its resource tag alone; while a replacement is under way two groups
+// carry it, and the one that a rule refers to counts.
+func (st *stack) group(want *ingress.TargetGroup) *awsapi.TargetGroup {
+	if want == nil {
+		return nil
+	}
+	if !want.Kept {
+		return st.targetGroups[want.Name]
+	}
+	inUse := st.referenced()
+	var found *awsapi.TargetGroup
+	for _, g := range st.targetGroups {
+		if g.Tags[ingress.TagResource] != want.ID {
+			continue
+		}
+		if found == nil || inUse[g.ARN] && !inUse[found.ARN] || inUse[g.ARN] == inUse[found.ARN] && g.Name < found.Name {
+			found = g
+		}
+	}
+	return found
+}
+
+// scheme returns the scheme of the load balancer that stands, "" if none does.
+func (st *stack) scheme() string {
+	if len(st.balancers) == 0 {
+		return ""
+	}
+	return st.balancers[0].Scheme
+}
+
+// empty reports whether AWS holds nothing of the group.
+func (st *stack) empty() bool {
+	return len(st.balancers)+len(st.targetGroups)+len(st.securityGroups) == 0
+}
+
+// referenced returns the ARNs of the target groups that a rule or a listener
+// forwards to.
+func (st *stack) referenced() map[string]bool {
+	arns := map[string]bool{}
+	note := func(actions []awsapi.Action) {
+		for _, a := range actions {
+			for _, f := range a.Forward {
+				arns[f.ARN] = true
+			}
+		}
+	}
+	for _, b := range st.balancers {
+		for _, l := range b.listeners {
+			note(l.DefaultActions)
+			for _, r := range l.rules {
+				note(r.Actions)
+			}
+		}
+	}
+	return arns
+}
+
+// standing returns the rules as ingress.Build wants to see them: a listener's
+// default action is its rule 0.
+func (st *stack) standing() []ingress.StandingRule {
+	resources := map[string]string{}
+	for _, g := range st.targetGroups {
+		resources[g.ARN] = g.Tags[ingress.TagResource]
+	}
+	var rules []ingress.StandingRule
+	for _, b := range st.balancers {
+		for port, l := range b.listeners {
+			rules = append(rules, standingRule(port, &awsapi.Rule{Actions: l.DefaultActions}, resources))
+			for _, r := range l.rules {
+				rules = append(rules, standingRule(port, r, resources))
+			}
+		}
+	}
+	slices.SortFunc(rules, func(a, b ingress.StandingRule) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Priority, b.Priority))
+	})
+	return rules
+}
+
+func standingRule(port int32, r *awsapi.Rule, resources map[string]string) ingress.StandingRule {
+	out := ingress.StandingRule{Port: port, Priority: r.Priority}
+	for _, c := range r.Conditions {
+		out.Conditions = append(out.Conditions, ingress.Condition{Field: c.Field, Values: slices.Clone(c.Values)})
+	}
+	for _, a := range r.Actions {
+		if len(a.Forward) > 0 {
+			out.TargetGroup = resources[a.Forward[0].ARN]
+		}
+		if f := a.FixedResponse; f != nil {
+			code, _ := strconv.Atoi(f.StatusCode)
+			out.FixedResponse = &ingress.FixedResponse{StatusCode: code, ContentType: f.ContentType, MessageBody: f.MessageBody}
+		}
+	}
+	return out
+}
+
+// unresolvedError says that an action refers to a target group that could not be
+// created. The error of the creation is reported beside it.
+type unresolvedError struct{ id string }
+
+func (e unresolvedError) Error() string { return "target group " + e.id + " does not exist" }
+
+// actions turns an action of the model into AWS's terms.
+func (st *stack) actions(m *ingress.Model, a ingress.Action) ([]awsapi.Action, error) {
+	if f := a.FixedResponse; f != nil {
+		return []awsapi.Action{{Type: actionFixedResponse, FixedResponse: &awsapi.FixedResponse{
+			StatusCode: strconv.Itoa(f.StatusCode), ContentType: f.ContentType, MessageBody: f.MessageBody,
+		}}}, nil
+	}
+	g := st.group(m.TargetGroups[a.TargetGroup])
+	if g == nil {
+		return nil, unresolvedError{a.TargetGroup}
+	}
+	return []awsapi.Action{{Type: actionForward, Forward: []awsapi.WeightedTargetGroup{{ARN: g.ARN, Weight: 1}}}}, nil
+}
+
+// conditionsKey is equal for two lists of conditions if they match the same
+// requests: neither the order of conditions nor that of values counts.
+func conditionsKey(conditions []awsapi.Condition) string {
+	keys := make([]string, 0, len(conditions))
+	for _, c := range conditions {
+		values := slices.Clone(c.Values)
+		slices.Sort(values)
+		keys = append(keys, quoted(append([]string{c.Field}, values...)...))
+	}
+	slices.Sort(keys)
+	return strings.Join(keys, ";")
+}
+
+// actionsKey is equal for two lists of actions if they do the same. The weight of
+// a group that is alone in its action does not count.
+func actionsKey(actions []awsapi.Action) string {
+	keys := make([]string, 0, len(actions))
+	for _, a := range actions {
+		key := quoted(a.Type)
+		if f := a.FixedResponse; f != nil {
+			key += quoted(f.StatusCode, f.ContentType, f.MessageBody)
+		}
+		for _, f := range a.Forward {
+			key += quoted(f.ARN)
+			if len(a.Forward) > 1 {
+				key += strconv.Itoa(int(f.Weight))
+			}
+		}
+		keys = append(keys, key)
+	}
+	return strings.Join(keys, ";")
+}
+
+func ruleKey(r *awsapi.Rule) string { return conditionsKey(r.Conditions) + "=>" + actionsKey(r.Actions) }
+
+func quoted(parts ...string) string {
+	for i, p := range parts {
+		parts[i] = strconv.Quote(p)
+	}
+	return strings.Join(parts, ",")
+}

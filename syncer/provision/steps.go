@@ -1,0 +1,228 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/ingress"
+)
+
+const (
+	// stepTimeout bounds one step, waiting for tokens included.
+	stepTimeout = time.Minute
+	// readTimeout bounds the reading of a stack: a listener's rules come a page of
+	// 400 at a time.
+	readTimeout = 2 * time.Minute
+)
+
+// step is one change of AWS: at most one mutating call, and what the answer means
+// for the stack.
+type step interface {
+	// String says what is done, for logs and tests.
+	String() string
+	do(ctx context.Context, x *executor) error
+}
+
+// executor carries out the steps of one pass over one group.
+type executor struct {
+	elb       ELB
+	ec2       EC2
+	vpcID     string
+	owned     awsapi.Tags // what every resource of this stack carries
+	inventory *inventory
+	stack     *stack
+	log       *slog.Logger
+	// publish is called when the target groups that can be bound may have changed.
+	publish func()
+	// announce tells the members something that they would otherwise find out too
+	// late.
+	announce func(reason, message string)
+
+	done    int      // steps that succeeded
+	waiting []string // steps that something else has to make room for
+	refused []error  // what AWS will not do: steps beside it go on
+}
+
+// converge takes the stack to the model, in an order in which traffic never sees a
+// hole: what is new is in place before anything refers to it, what is old goes
+// when nothing does. It returns the first error after which going on makes no
+// sense; what was refused is in x.
+func (x *executor) converge(ctx context.Context, m *ingress.Model) error {
+	if err := x.build(ctx, m); err != nil {
+		return err
+	}
+	return x.clear(ctx, m)
+}
+
+// build makes and changes what the model has.
+func (x *executor) build(ctx context.Context, m *ingress.Model) error {
+	if m.LoadBalancer == nil {
+		return nil
+	}
+	if err := x.must(ctx, diffSecurityGroup(m, x.stack)); err != nil {
+		return err
+	}
+	if err := x.run(ctx, diffTargetGroups(m, x.stack)); err != nil {
+		return err
+	}
+	// From here on targets can be registered: a new load balancer takes minutes.
+	x.publish()
+	if err := x.must(ctx, diffLoadBalancer(m, x.stack)); err != nil {
+		return err
+	}
+	if err := x.run(ctx, diffListeners(m, x.stack)); err != nil {
+		return err
+	}
+	if err := x.route(ctx, m); err != nil {
+		return err
+	}
+	return x.run(ctx, diffRevocations(m, x.stack))
+}
+
+// clear deletes what the model does not have and nothing refers to any more.
+func (x *executor) clear(ctx context.Context, m *ingress.Model) error {
+	if err := x.run(ctx, diffGone(m, x.stack)); err != nil {
+		return err
+	}
+	x.publish()
+	if err := x.run(ctx, diffUnusedTargetGroups(m, x.stack)); err != nil {
+		return err
+	}
+	return x.run(ctx, diffUnusedSecurityGroups(m, x.stack))
+}
+
+// run carries out steps. What AWS refuses is noted and the rest goes on: one bad
+// rule must not keep the others from being made. What has to wait is noted too.
+func (x *executor) run(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		err := x.do(ctx, s)
+		switch {
+		case err == nil:
+			x.done++
+			x.log.InfoContext(ctx, s.String())
+		case awsapi.ClassOf(err) == awsapi.InUse:
+			x.waiting = append(x.waiting, s.String())
+			x.log.DebugContext(ctx, "has to wait: "+s.String(), slog.Any("error", err))
+		case isRefusal(err):
+			x.refused = append(x.refused, err)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *executor) do(ctx context.Context, s step) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	return s.do(ctx, x)
+}
+
+// must carries out steps that all later ones need.
+func (x *executor) must(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		refused, waiting := len(x.refused), len(x.waiting)
+		if err := x.run(ctx, []step{s}); err != nil {
+			return err
+		}
+		if len(x.refused) > refused {
+			err := x.refused[refused]
+			x.refused = x.refused[:refused]
+			return err
+		}
+		if len(x.waiting) > waiting {
+			return errWaiting
+		}
+	}
+	return nil
+}
+
+// errWaiting ends a pass whose next step cannot be done yet.
+var errWaiting = errors.New("something else has to finish first")
+
+// takenError says that a name is in use by something that is not ours. It is
+// never adopted: somebody else may depend on it.
+type takenError struct{ kind, name, arn string }
+
+func (e takenError) Error() string {
+	return fmt.Sprintf("%s %q exists (%s) and does not carry this cluster's and group's tags: it is left alone, rename or delete it",
+		e.kind, e.name, e.arn)
+}
+
+// isRefusal reports whether a step failed in a way that leaves AWS as it was and
+// says nothing about other steps.
+func isRefusal(err error) bool {
+	if isOwn[unresolvedError](err) || isOwn[takenError](err) {
+		return true
+	}
+	class := awsapi.ClassOf(err)
+	return class == awsapi.Invalid || class == awsapi.Limit
+}
+
+// keepsPicture reports whether the stack in memory is still true after an error:
+// AWS did nothing and was not surprised by the request. NotFound is a surprise
+// also where something was to be deleted: AWS gives that answer for what is a
+// second old, too, and believing it would leave the thing behind.
+func keepsPicture(err error) bool {
+	if errors.Is(err, errWaiting) || isOwn[unresolvedError](err) || isOwn[subnetsError](err) {
+		return true
+	}
+	switch awsapi.ClassOf(err) {
+	case awsapi.OK, awsapi.Throttled, awsapi.Invalid, awsapi.Limit, awsapi.Denied, awsapi.InUse:
+		return true
+	default:
+		return false
+	}
+}
+
+func isOwn[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// missingTags returns the wanted tags that a resource does not have, or has with
+// other values. Tags that somebody added are left alone.
+func missingTags(have awsapi.Tags, want map[string]string) awsapi.Tags {
+	var missing awsapi.Tags
+	for k, v := range want {
+		if got, ok := have[k]; !ok || got != v {
+			if missing == nil {
+				missing = awsapi.Tags{}
+			}
+			missing[k] = v
+		}
+	}
+	return missing
+}
+
+// addTags adds tags to a load balancer or target group.
+type addTags struct {
+	what string
+	arn  string
+	tags awsapi.Tags
+	have *awsapi.Tags
+}
+
+func (s addTags) String() string { return "add tags to " + s.what }
+
+func (s addTags) do(ctx context.Context, x *executor) error {
+	if err := x.elb.AddTags(ctx, []string{s.arn}, s.tags); err != nil {
+		return err
+	}
+	*s.have = merged(*s.have, s.tags)
+	return nil
+}
+
+func merged(a, b awsapi.Tags) awsapi.Tags {
+	out := make(awsapi.Tags, len(a)+len(b))
+	for _, tags := range []awsapi.Tags{a, b} {
+		for k, v := range tags {
+			out[k] = v
+		}
+	}
+	return out
+}
