@@ -54,6 +54,7 @@ var forTargetGroups = map[string]bool{
 var alreadyTrue = map[string]string{
 	annotationPrefix + "backend-protocol":         "HTTP",
 	annotationPrefix + "backend-protocol-version": "HTTP1",
+	annotationPrefix + "auth-type":                "none",
 	annotationPrefix + "ip-address-type":          "ipv4",
 	annotationPrefix + "listen-ports":             `[{"HTTP":80}]`,
 }
@@ -76,6 +77,19 @@ var unsupportedNames = strings.Fields(`
 	ssl-policy ssl-redirect subnets tags target-control-port. target-group-attributes
 	target-node-labels transforms. use-regex-path-match waf-acl-id wafv2-acl-arn wafv2-acl-name
 	web-acl-id`)
+
+// protective are the unsupported annotations that keep somebody out or keep
+// traffic encrypted. Whoever wrote one does not want to be served without it.
+var protective = strings.Fields(`
+	auth-type certificate-arn create-acm-cert inbound-cidrs jwt-validation listen-ports mutual-authentication
+	security-group-prefix-lists security-groups ssl-redirect waf-acl-id wafv2-acl-arn wafv2-acl-name web-acl-id`)
+
+// isProtective reports whether ignoring an annotation would let in what it keeps
+// out. On a Service only auth-type has a meaning.
+func isProtective(key, value string, onService bool) bool {
+	name, ok := strings.CutPrefix(key, annotationPrefix)
+	return ok && slices.Contains(protective, name) && (!onService || name == "auth-type") && !isAlreadyTrue(key, value)
+}
 
 // dryRunPlan is written by the AWS Load Balancer Controller, not by a user.
 const dryRunPlan = annotationPrefix + "dry-run-plan"

@@ -13,7 +13,7 @@ const (
 	httpPort = 80
 
 	// AWS takes no quotation marks here, and never lets a description change.
-	securityGroupDescription = "[k8s] front end of a load balancer, kept by tgsync"
+	securityGroupDescription = "[k8s] Managed SecurityGroup for LoadBalancer"
 
 	anyIPv4 = "0.0.0.0/0"
 )

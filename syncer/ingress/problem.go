@@ -16,6 +16,9 @@ const (
 	ReasonUnsupportedBackend = "UnsupportedBackend"
 	// ReasonServicePortNotFound: the Service exists and has no such port.
 	ReasonServicePortNotFound = "ServicePortNotFound"
+	// ReasonUnsupportedProtection: an annotation that restricts access, or asks for
+	// encryption, is not supported.
+	ReasonUnsupportedProtection = "UnsupportedProtection"
 	// ReasonInvalidHost: a load balancer takes no such host.
 	ReasonInvalidHost = "InvalidHost"
 	// ReasonInvalidPath: a load balancer takes no such path.
