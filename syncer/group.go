@@ -39,6 +39,14 @@ func (c change) merge(o change) change {
 	return c
 }
 
+// latency returns the time since the change happened; 0 if that is not known.
+func (c change) latency() time.Duration {
+	if c.trigger.IsZero() {
+		return 0
+	}
+	return time.Since(c.trigger)
+}
+
 // group is what the syncer knows of one target group in AWS.
 type group struct {
 	arn string

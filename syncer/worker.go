@@ -101,11 +101,11 @@ func (s *Syncer) after(ctx context.Context, b target.Binding, k key, r result) {
 	log := s.o.Log.With(groupAttr(b), slog.String("operation", string(k.op)), slog.Any("targets", r.batch))
 	switch class := awsapi.ClassOf(r.err); class {
 	case awsapi.OK:
-		var latency time.Duration
-		if !r.sent.trigger.IsZero() {
-			latency = time.Since(r.sent.trigger)
+		latency := r.sent.latency()
+		if latency > 0 {
+			log = log.With(slog.Duration("latency", latency.Round(time.Millisecond)))
 		}
-		log.InfoContext(ctx, "targets programmed", slog.Duration("latency", latency.Round(time.Millisecond)))
+		log.InfoContext(ctx, "targets programmed")
 		s.o.Metrics.TargetsProgrammed(string(k.op), len(r.batch), latency)
 		s.mutations.Forget(k)
 		// What changed while these targets were in flight could not be planned.

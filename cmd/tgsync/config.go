@@ -42,8 +42,7 @@ var clusterNames = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_.-]{0,99}$`)
 func loadConfig(environ map[string]string) (config, error) {
 	c, err := env.ParseAsWithOptions[config](env.Options{Environment: environ})
 	if err != nil {
-		var all env.AggregateError
-		if errors.As(err, &all) {
+		if all, ok := errors.AsType[env.AggregateError](err); ok {
 			return c, errors.Join(all.Errors...)
 		}
 		return c, err

@@ -41,15 +41,13 @@ func newLogger(w *os.File, format logFormat, level slog.Level) *slog.Logger {
 		}
 	}
 	log := slog.New(newHandler(w, format, level, terminal))
-	// client-go's chatter is for debugging: its V(0) messages are worth a line, the
-	// others would drown ours.
 	klog.SetLoggerWithOptions(logr.FromSlogHandler(log.Handler()), klog.ContextualLogger(true))
 	return log
 }
 
 func newHandler(w io.Writer, format logFormat, level slog.Level, colour bool) slog.Handler {
 	if format == formatText {
-		return tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !colour})
+		return tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !colour})
 	}
 	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 }

@@ -99,9 +99,11 @@ func fails[P, R, O any](t *testing.T, call func(context.Context, P, ...O) (R, er
 
 func (a account) balancer(t *testing.T, name string) types.LoadBalancer {
 	t.Helper()
-	return do(t, a.elb.CreateLoadBalancer, &elb.CreateLoadBalancerInput{
+	lb := do(t, a.elb.CreateLoadBalancer, &elb.CreateLoadBalancerInput{
 		Name: &name, Subnets: []string{"subnet-a", "subnet-b"},
 	}).LoadBalancers[0]
+	require.Equal(t, types.LoadBalancerStateEnumProvisioning, lb.State.Code, "however short it is")
+	return lb
 }
 
 func (a account) group(t *testing.T, name string) *string {
