@@ -108,7 +108,7 @@ func (s grant) do(ctx context.Context, x *executor) error {
 	err := x.ec2.AuthorizeIngress(ctx, g.ID, missing)
 	if awsapi.ClassOf(err) == awsapi.Limit && len(g.Ingress) > 0 {
 		// No room for both: the one case in which the old must make way first.
-		if err = (revoke{s.want}).do(ctx, x); err == nil {
+		if err = revoke(s).do(ctx, x); err == nil {
 			err = x.ec2.AuthorizeIngress(ctx, g.ID, missing)
 		}
 	}

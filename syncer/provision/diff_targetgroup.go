@@ -80,7 +80,9 @@ type modifyTargetGroup struct {
 	check awsapi.HealthCheck
 }
 
-func (s modifyTargetGroup) String() string { return "change health check of target group " + s.group.Name }
+func (s modifyTargetGroup) String() string {
+	return "change health check of target group " + s.group.Name
+}
 
 func (s modifyTargetGroup) do(ctx context.Context, x *executor) error {
 	if err := x.elb.ModifyTargetGroup(ctx, s.group.ARN, s.check); err != nil {

@@ -167,7 +167,7 @@ func (i *inventory) enterLocked(l *listing) {
 }
 
 // list reads the account. Tags are read of what was not seen before and of the
-// stack's own, or of everything if no stack is named.
+// stack's own.
 func (i *inventory) list(ctx context.Context, stackName string) (*listing, error) {
 	l := &listing{readAt: time.Now()}
 	var err error
@@ -206,7 +206,7 @@ func (i *inventory) knownTags(l *listing, stackName string) (unread []string) {
 	l.tags = make(map[string]awsapi.Tags, len(l.balancers)+len(l.targetGroups))
 	note := func(arn string) {
 		tags, known := i.tags[arn]
-		if known && stackName != "" && tags[ingress.TagStack] != stackName {
+		if known && tags[ingress.TagStack] != stackName {
 			l.tags[arn] = tags
 		} else {
 			unread = append(unread, arn)

@@ -226,11 +226,16 @@ func (l *Loop) serve(ctx context.Context, q queue, id ingress.GroupID) {
 	p := l.newPass(g)
 	begin := time.Now()
 	err := p.run(ctx)
-	if errors.Is(err, errBackingOff) || ctx.Err() != nil {
-		return // whoever backs off has been put on the queue for later
+	s := p.state
+	if errors.Is(err, errBackingOff) {
+		// The queue keeps only the earlier of two dates, and that has just been used.
+		q.AddAfter(id, time.Until(s.due))
+		return
+	}
+	if ctx.Err() != nil {
+		return
 	}
 	result := "ok"
-	s := p.state
 	switch {
 	case err == nil:
 		s.failures, s.failure = 0, ""

@@ -1,8 +1,6 @@
 package provision
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,13 +10,12 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/tgsync/tgsync/awsapi"
-	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/test/awssim"
 )
 
 func TestFirstIngress(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.service("demo0", "echo1")
 		w.ingress("demo0", "first", nil, "echo0", "echo1")
@@ -43,7 +40,8 @@ func TestFirstIngress(t *testing.T) {
 }
 
 func TestNothingToDoCostsNoCall(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "first", nil, "echo0")
 		w.start()
@@ -59,7 +57,8 @@ func TestNothingToDoCostsNoCall(t *testing.T) {
 }
 
 func TestRestartChangesNothing(t *testing.T) {
-	inWorld(t, awssim.Options{Latency: 100 * time.Millisecond}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{Latency: 100 * time.Millisecond}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "first", map[string]string{"group.name": "shared"}, "echo0")
 		w.ingress("demo0", "second", map[string]string{"group.name": "shared"}, "missing")
@@ -85,7 +84,8 @@ func TestRestartChangesNothing(t *testing.T) {
 }
 
 func TestMembersComeAndGo(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		shared := map[string]string{"group.name": "shared"}
 		for _, s := range []string{"demo0/echo0", "demo1/echo1", "demo1/echo2"} {
 			namespace, name, _ := strings.Cut(s, "/")
@@ -118,7 +118,8 @@ func TestMembersComeAndGo(t *testing.T) {
 
 // An Ingress that moves to another group is served there and leaves nothing behind.
 func TestIngressMovesToAnotherGroup(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "a", nil, "echo0")
 		w.start()
@@ -132,7 +133,8 @@ func TestIngressMovesToAnotherGroup(t *testing.T) {
 }
 
 func TestIngressDeletedWhileTheLoopIsDown(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "first", nil, "echo0")
 		w.start()
@@ -148,7 +150,8 @@ func TestIngressDeletedWhileTheLoopIsDown(t *testing.T) {
 
 // What AWS has to finish first is tried again, and holds no worker.
 func TestDeletionWaits(t *testing.T) {
-	inWorld(t, awssim.Options{Switches: awssim.Switches{InterfaceLinger: 90 * time.Second}}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{Switches: awssim.Switches{InterfaceLinger: 90 * time.Second}}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "first", nil, "echo0")
 		w.start()
@@ -181,7 +184,8 @@ func count(in []string, what string) (n int) {
 }
 
 func TestMissingServiceAppears(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.ingress("demo0", "first", nil, "echo0")
 		w.start()
 		w.settle()
@@ -198,7 +202,8 @@ func TestMissingServiceAppears(t *testing.T) {
 // A Service that is made anew is another backend: its group is there before the
 // rule turns, and the old one goes after.
 func TestTargetGroupIsReplaced(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "first", nil, "echo0")
 		w.start()
@@ -217,7 +222,8 @@ func TestTargetGroupIsReplaced(t *testing.T) {
 }
 
 func TestSettingsChangeInPlace(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "first", nil, "echo0")
 		w.start()
@@ -243,7 +249,8 @@ func TestSchemeChangeReplacesTheLoadBalancer(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+			inWorld(t, awssim.Options{}, func(w *world) {
+				t := w.t
 				w.service("demo0", "echo0")
 				w.ingress("demo0", "first", test.annotations, "echo0")
 				w.start()
@@ -262,7 +269,8 @@ func TestSchemeChangeReplacesTheLoadBalancer(t *testing.T) {
 }
 
 func TestBadAnnotationTouchesNothing(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.ingress("demo0", "bad", map[string]string{"scheme": "sideways"}, "echo0")
 		w.start()
 		w.settle()
@@ -283,7 +291,8 @@ func TestBadAnnotationTouchesNothing(t *testing.T) {
 // A member that turns bad keeps what stands, also over a restart, while another
 // member goes on being served.
 func TestBadMemberKeepsWhatStands(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		shared := map[string]string{"group.name": "shared"}
 		w.service("demo0", "echo0")
 		w.service("demo0", "echo1")
@@ -312,7 +321,8 @@ func TestBadMemberKeepsWhatStands(t *testing.T) {
 
 // When all members are bad, nothing is touched and targets are still synced.
 func TestHold(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
 		w.service("demo0", "echo0")
 		w.ingress("demo0", "a", nil, "echo0")
 		w.start()
@@ -322,110 +332,5 @@ func TestHold(t *testing.T) {
 		w.restart()
 		require.Empty(t, w.writes())
 		require.Equal(t, []string{"demo0/echo0"}, bound(w.loop.Bindings()))
-	})
-}
-
-// A name that somebody else has is not adopted.
-func TestForeignLoadBalancer(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
-		theirs, err := w.aws.ELB.CreateLoadBalancer(t.Context(), awsapi.LoadBalancer{
-			Name: "mine", Type: typeApplication, Scheme: "internal", SubnetIDs: []string{"subnet-a", "subnet-b"},
-		})
-		require.NoError(t, err)
-		w.service("demo0", "echo0")
-		w.ingress("demo0", "first", map[string]string{"load-balancer-name": "mine"}, "echo0")
-		w.start()
-		w.settle()
-		said := w.said()
-		require.Len(t, said, 1)
-		require.Contains(t, said[0], `FailedDeployModel: load balancer "mine" exists (`+theirs.ARN+`)`)
-
-		require.NoError(t, w.aws.ELB.DeleteLoadBalancer(t.Context(), theirs.ARN))
-		w.settle()
-		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 1, "rule": 2}, kinds(w.account()))
-	})
-}
-
-func TestNoSubnets(t *testing.T) {
-	inWorld(t, awssim.Options{VPCs: []awssim.VPC{{ID: vpcID, CIDRs: []string{"10.0.0.0/16"}, Subnets: []awssim.Subnet{
-		{ID: "subnet-a", Zone: "ap-northeast-3a", CIDR: "10.0.1.0/24", Public: true, Tags: map[string]string{publicRole: "1"}},
-	}}}}, func(t *testing.T, w *world) {
-		w.service("demo0", "echo0")
-		w.ingress("demo0", "first", nil, "echo0")
-		w.start()
-		w.settle()
-		said := w.said()
-		require.Len(t, said, 1)
-		require.Contains(t, said[0], "looked for subnets with tag kubernetes.io/role/elb")
-		require.Contains(t, said[0], "usable: subnet-a in ap-northeast-3a")
-		require.Equal(t, []string{"demo0/echo0"}, bound(w.loop.Bindings()), "registration does not wait for the load balancer")
-	})
-}
-
-// A rule that AWS refuses does not keep the others from being made.
-func TestRefusedRule(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
-		w.service("demo0", "echo0")
-		w.service("demo0", "echo1")
-		w.ingress("demo0", "first", nil, "echo0", "echo1")
-		w.sim.Inject(awssim.Fault{Action: "CreateTargetGroup", Times: 1, Code: "InvalidConfigurationRequest", Message: "no such thing"})
-		w.start()
-		time.Sleep(500 * time.Millisecond)
-		synctest.Wait()
-		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 1, "rule": 2}, kinds(w.account()))
-		require.Contains(t, strings.Join(w.said(), "\n"), "no such thing")
-		w.settle()
-		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 2, "rule": 3}, kinds(w.account()))
-	})
-}
-
-// The audit finds what somebody else changed.
-func TestAuditRepairsDrift(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
-		w.service("demo0", "echo0")
-		w.ingress("demo0", "first", nil, "echo0")
-		w.start()
-		w.settle()
-		want := w.account()
-		balancers, err := w.aws.ELB.DescribeLoadBalancers(t.Context())
-		require.NoError(t, err)
-		listeners, err := w.aws.ELB.DescribeListeners(t.Context(), balancers[0].ARN)
-		require.NoError(t, err)
-		require.NoError(t, w.aws.ELB.DeleteListener(t.Context(), listeners[0].ARN))
-		groups, err := w.aws.EC2.DescribeSecurityGroups(t.Context(), vpcID, awsapi.Tags{ingress.TagCluster: cluster})
-		require.NoError(t, err)
-		require.NoError(t, w.aws.EC2.AuthorizeIngress(t.Context(), groups[0].ID, []awsapi.Permission{
-			{Protocol: "tcp", FromPort: 22, ToPort: 22, CIDR: "0.0.0.0/0"},
-		}))
-		time.Sleep(2 * time.Hour)
-		synctest.Wait()
-		require.Equal(t, want, w.account())
-	})
-}
-
-// While a group fails, changes beside it do not make it call AWS more often.
-func TestBackOffHoldsUnderUnrelatedChanges(t *testing.T) {
-	inWorld(t, awssim.Options{}, func(t *testing.T, w *world) {
-		w.service("demo0", "echo0")
-		w.ingress("demo0", "first", nil, "echo0")
-		w.sim.Inject(awssim.Fault{Action: "CreateLoadBalancer", Code: "TooManyLoadBalancers", Message: "full"})
-		w.start()
-		w.settle()
-		w.calls()
-		said := w.said()
-		require.Len(t, said, 1, "a failure is told once: %v", said)
-		for i := range 60 {
-			w.service("demo0", fmt.Sprintf("other-%d", i))
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
-		require.LessOrEqual(t, count(w.calls(), "CreateLoadBalancer"), 2)
-		w.sim.ClearFaults()
-		w.update("demo0", "first", func(ing *networkingv1.Ingress) {
-			ing.Spec.Rules = []networkingv1.IngressRule{rulesTo("echo0", "other-1")}
-		})
-		time.Sleep(500 * time.Millisecond)
-		synctest.Wait()
-		require.True(t, slices.Contains(w.calls(), "CreateLoadBalancer"), "a change of its own is tried at once")
 	})
 }

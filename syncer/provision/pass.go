@@ -38,7 +38,6 @@ var errBackingOff = errors.New("backing off")
 // state is what is remembered of a group between passes. It is a cache: losing it
 // costs calls, never correctness. It belongs to the worker that has the group.
 type state struct {
-	applied  string                          // hash of the model that AWS was brought to
 	failures int                             // since the last success or change
 	input    string                          // what failed
 	due      time.Time                       // when what failed is tried again
@@ -160,16 +159,10 @@ func (p *pass) publish(st *stack) {
 	p.board.show(name, bindings(p.model, st, p.board.of(name)))
 }
 
-// apply brings AWS to the model and returns how many steps that took. If it is
-// there already, no call is made.
+// apply brings AWS to the model and returns how many steps that took. If the stack
+// in memory is as the model wants it, no call is made.
 func (p *pass) apply(ctx context.Context) (int, error) {
 	name := p.group.ID.String()
-	wanted := hash(p.model)
-	if st := p.inventory.known(name); p.state.applied == wanted && st != nil &&
-		(p.o.AuditInterval == 0 || time.Since(st.readAt) < p.o.AuditInterval) {
-		return 0, nil
-	}
-	p.state.applied = ""
 	st, err := p.stack(ctx)
 	if err != nil {
 		return 0, err
@@ -194,7 +187,6 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 	case len(x.waiting) > 0:
 		return x.done, fmt.Errorf("%w: %s", errWaiting, strings.Join(x.waiting, ", "))
 	}
-	p.state.applied = wanted
 	return x.done, nil
 }
 
@@ -280,7 +272,7 @@ func lasts(err error) bool {
 	return isRefusal(err) || isOwn[subnetsError](err) || awsapi.ClassOf(err) == awsapi.Denied
 }
 
-// hash is equal for two models if AWS looks the same under both.
+// hash is equal for two models if they ask for the same.
 func hash(m *ingress.Model) string {
 	plain := *m
 	plain.Problems = nil

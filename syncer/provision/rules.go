@@ -231,7 +231,7 @@ func (d *ruleDiff) settled(at map[*awsapi.Rule]int32, obsolete []*awsapi.Rule) [
 func moves(at map[*awsapi.Rule]int32, order []*awsapi.Rule) []ruleMove {
 	var out []ruleMove
 	for i, r := range order {
-		priority := int32(i + 1) //nolint:gosec // A listener has at most a few hundred rules.
+		priority := int32(i + 1)
 		if at[r] != priority {
 			out = append(out, ruleMove{r, priority})
 			at[r] = priority

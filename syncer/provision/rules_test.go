@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/aws/smithy-go"
@@ -72,14 +74,14 @@ func (f *table) ModifyRule(_ context.Context, r awsapi.Rule) error {
 }
 
 func (f *table) SetRulePriorities(_ context.Context, moves []awsapi.RulePriority) error {
-	call := "move"
+	words := []string{"move"}
 	for _, m := range moves {
 		r := f.rules[m.ARN]
-		call += fmt.Sprintf(" %s:%d>%d", text(&r), r.Priority, m.Priority)
+		words = append(words, fmt.Sprintf("%s:%d>%d", text(&r), r.Priority, m.Priority))
 		r.Priority = m.Priority
 		f.rules[m.ARN] = r
 	}
-	seen := map[int32]bool{}
+	call, seen := strings.Join(words, " "), map[int32]bool{}
 	for _, r := range f.rules {
 		if seen[r.Priority] || r.Priority < 1 || r.Priority > maxPriority {
 			return &smithy.GenericAPIError{Code: "PriorityInUse", Message: call}
@@ -141,11 +143,7 @@ func text(r *awsapi.Rule) string {
 	if len(r.Conditions) == 0 {
 		return "nothing"
 	}
-	s := ""
-	for _, v := range r.Conditions[0].Values {
-		s += v
-	}
-	return s + "=" + r.Actions[0].Forward[0].ARN
+	return strings.Join(r.Conditions[0].Values, "") + "=" + r.Actions[0].Forward[0].ARN
 }
 
 func newTable(rules []*awsapi.Rule) *table {
@@ -201,9 +199,7 @@ func TestRulesChangeWithoutAHole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before, after := newTable(drawRules(t, "standing", true)), newTable(drawRules(t, "desired", false))
 		now := newTable(nil)
-		for arn, r := range before.rules {
-			now.rules[arn] = r
-		}
+		maps.Copy(now.rules, before.rules)
 		now.check = func(call string) {
 			for _, request := range requests() {
 				allowed := []string{before.answer(request), after.answer(request)}

@@ -197,22 +197,24 @@ func conditionsKey(conditions []awsapi.Condition) string {
 func actionsKey(actions []awsapi.Action) string {
 	keys := make([]string, 0, len(actions))
 	for _, a := range actions {
-		key := quoted(a.Type)
+		key := []string{a.Type}
 		if f := a.FixedResponse; f != nil {
-			key += quoted(f.StatusCode, f.ContentType, f.MessageBody)
+			key = append(key, f.StatusCode, f.ContentType, f.MessageBody)
 		}
 		for _, f := range a.Forward {
-			key += quoted(f.ARN)
+			key = append(key, f.ARN)
 			if len(a.Forward) > 1 {
-				key += strconv.Itoa(int(f.Weight))
+				key = append(key, strconv.Itoa(int(f.Weight)))
 			}
 		}
-		keys = append(keys, key)
+		keys = append(keys, quoted(key...))
 	}
 	return strings.Join(keys, ";")
 }
 
-func ruleKey(r *awsapi.Rule) string { return conditionsKey(r.Conditions) + "=>" + actionsKey(r.Actions) }
+func ruleKey(r *awsapi.Rule) string {
+	return conditionsKey(r.Conditions) + "=>" + actionsKey(r.Actions)
+}
 
 func quoted(parts ...string) string {
 	for i, p := range parts {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/tgsync/tgsync/awsapi"
@@ -213,16 +214,12 @@ func (s addTags) do(ctx context.Context, x *executor) error {
 	if err := x.elb.AddTags(ctx, []string{s.arn}, s.tags); err != nil {
 		return err
 	}
-	*s.have = merged(*s.have, s.tags)
-	return nil
-}
-
-func merged(a, b awsapi.Tags) awsapi.Tags {
-	out := make(awsapi.Tags, len(a)+len(b))
-	for _, tags := range []awsapi.Tags{a, b} {
-		for k, v := range tags {
-			out[k] = v
-		}
+	// The map that is there may be the inventory's, which others read.
+	have := maps.Clone(*s.have)
+	if have == nil {
+		have = awsapi.Tags{}
 	}
-	return out
+	maps.Copy(have, s.tags)
+	*s.have = have
+	return nil
 }

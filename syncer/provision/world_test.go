@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -70,11 +69,11 @@ type world struct {
 }
 
 // inWorld runs a test in a world with virtual time.
-func inWorld(t *testing.T, o awssim.Options, test func(*testing.T, *world)) {
+func inWorld(t *testing.T, o awssim.Options, test func(*world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, o)
-		test(t, w)
+		test(w)
 		w.halt()
 	})
 }
@@ -92,7 +91,7 @@ func newWorld(t *testing.T, o awssim.Options) *world {
 	w := &world{
 		t: t, sim: sim, log: slog.New(slog.DiscardHandler),
 		wire: &wire{next: sim.Transport(), sim: sim},
-		//nolint:staticcheck // NewClientset tracks field managers, which nothing here uses, at ten times the cost.
+		// NewClientset tracks field managers, which nothing here uses, at ten times the cost.
 		client: fake.NewSimpleClientset(&networkingv1.IngressClass{
 			ObjectMeta: metav1.ObjectMeta{Name: "alb"}, Spec: networkingv1.IngressClassSpec{Controller: ingress.Controller},
 		}),
@@ -226,65 +225,6 @@ func (w *world) calls() []string {
 // writes returns the mutating calls since the last look.
 func (w *world) writes() []string {
 	return slices.DeleteFunc(w.calls(), func(a string) bool { return strings.HasPrefix(a, "Describe") })
-}
-
-// wire is the loop's way to AWS. It fails in one way at one request.
-type wire struct {
-	next http.RoundTripper
-	sim  *awssim.Sim
-	way  failing
-
-	mu   sync.Mutex // guards all below
-	n    int        // requests until now
-	at   int        // the request that fails, from 1; 0: none
-	dead bool       // nothing gets through
-}
-
-// failing is a way to fail.
-type failing string
-
-const (
-	cutBefore failing = "connection cut before the request"
-	cutAfter  failing = "connection cut before the response"
-	throttled failing = "throttled"
-	invalid   failing = "refused"
-	notFound  failing = "not found"
-	crash     failing = "process killed before the response"
-)
-
-var errReset = errors.New("connection reset by peer")
-
-func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.mu.Lock()
-	c.n++
-	fails, dead := c.n == c.at, c.dead
-	c.dead = c.dead || fails && c.way == crash
-	c.mu.Unlock()
-	switch {
-	case dead, fails && c.way == cutBefore:
-		return nil, errReset
-	case fails && c.way == throttled:
-		c.sim.Inject(awssim.Fault{Throttle: true, Times: 1})
-	case fails && c.way == invalid:
-		c.sim.Inject(awssim.Fault{Code: "ValidationError", Message: "not like this", Times: 1})
-	case fails && c.way == notFound:
-		c.sim.Inject(awssim.Fault{Code: "TargetGroupNotFound", Message: "not yet", Times: 1})
-	}
-	resp, err := c.next.RoundTrip(r)
-	if fails && err == nil && (c.way == cutAfter || c.way == crash) {
-		_ = resp.Body.Close()
-		return nil, errReset
-	}
-	return resp, err
-}
-
-// revive ends a crash and reports whether there was one.
-func (c *wire) revive() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	dead := c.dead
-	c.dead = false
-	return dead
 }
 
 // service creates a Service with port 80 to targetPort 5678.

@@ -1,0 +1,236 @@
+package provision
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/target"
+)
+
+func aModel() *ingress.Model {
+	return &ingress.Model{
+		Group: ingress.GroupID{Name: "g"},
+		LoadBalancer: &ingress.LoadBalancer{
+			Name: "lb", Scheme: "internal", Tags: map[string]string{"k": "v"},
+			SecurityGroup: ingress.SecurityGroup{Name: "sg", Ingress: []ingress.Permission{{Port: 80, CIDR: "0.0.0.0/0"}}},
+			Listeners: []ingress.Listener{{
+				Port: 80, Protocol: "HTTP", DefaultAction: ingress.Action{FixedResponse: &ingress.FixedResponse{StatusCode: 404}},
+			}},
+		},
+		TargetGroups: map[string]*ingress.TargetGroup{
+			"ns/a-s:80": {
+				ID: "ns/a-s:80", Name: "tg", HealthCheck: ingress.HealthCheck{Path: "/"}, Tags: map[string]string{"k": "v"},
+				Service: types.NamespacedName{Namespace: "ns", Name: "s"}, ServicePort: intstr.FromInt32(80),
+			},
+		},
+	}
+}
+
+// aStack is what AWS holds when it is as aModel wants it.
+func aStack() *stack {
+	fixed := []awsapi.Action{{Type: actionFixedResponse, FixedResponse: &awsapi.FixedResponse{StatusCode: "404"}}}
+	return &stack{
+		balancers: []*balancer{{
+			LoadBalancer: awsapi.LoadBalancer{
+				ARN: "arn:lb", Name: "lb", Scheme: "internal", SecurityGroups: []string{"sg-1"}, Tags: awsapi.Tags{"k": "v", "theirs": "x"},
+			},
+			listeners: map[int32]*listener{80: {Listener: awsapi.Listener{ARN: "arn:l", Port: 80, Protocol: "HTTP", DefaultActions: fixed}}},
+		}},
+		targetGroups: map[string]*awsapi.TargetGroup{"tg": {
+			ARN: "arn:tg", Name: "tg", HealthCheck: awsapi.HealthCheck{Path: "/"}, Tags: awsapi.Tags{"k": "v", ingress.TagResource: "ns/a-s:80"},
+		}},
+		securityGroups: []*awsapi.SecurityGroup{{
+			ID: "sg-1", Name: "sg",
+			Ingress: []awsapi.Permission{{Protocol: "tcp", FromPort: 80, ToPort: 80, CIDR: "0.0.0.0/0", Description: "kept by another tool"}},
+		}},
+	}
+}
+
+// allSteps lists the steps of every diff, as far as they can be told before the
+// ones ahead of them are done.
+func allSteps(m *ingress.Model, st *stack) []string {
+	var steps []step
+	if m.LoadBalancer != nil {
+		steps = append(steps, diffSecurityGroup(m, st)...)
+		steps = append(steps, diffTargetGroups(m, st)...)
+		steps = append(steps, diffLoadBalancer(m, st)...)
+		if st.balancer(m.LoadBalancer.Scheme) != nil {
+			steps = append(steps, diffListeners(m, st)...)
+		}
+		steps = append(steps, diffRevocations(m, st)...)
+	}
+	if m.LoadBalancer == nil || st.balancer(m.LoadBalancer.Scheme) != nil {
+		steps = append(steps, diffGone(m, st)...)
+	}
+	steps = append(steps, diffUnusedTargetGroups(m, st)...)
+	steps = append(steps, diffUnusedSecurityGroups(m, st)...)
+	var out []string
+	for _, s := range steps {
+		out = append(out, s.String())
+	}
+	return out
+}
+
+func TestDiffs(t *testing.T) {
+	tests := map[string]struct {
+		change func(*ingress.Model, *stack)
+		want   []string
+	}{
+		"nothing to do": {change: func(*ingress.Model, *stack) {}},
+		"nothing stands": {
+			change: func(_ *ingress.Model, st *stack) {
+				*st = stack{targetGroups: map[string]*awsapi.TargetGroup{}}
+			},
+			want: []string{
+				"create security group sg", "grant ingress on security group sg", "create target group tg", "create load balancer lb",
+			},
+		},
+		"a port is opened and another closed": {
+			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.SecurityGroup.Ingress[0].Port = 81 },
+			want:   []string{"grant ingress on security group sg", "revoke ingress on security group sg"},
+		},
+		"somebody opened a port": {
+			change: func(_ *ingress.Model, st *stack) {
+				st.securityGroups[0].Ingress = append(st.securityGroups[0].Ingress, awsapi.Permission{Protocol: "tcp", FromPort: 22, ToPort: 22, CIDR: "0.0.0.0/0"})
+			},
+			want: []string{"revoke ingress on security group sg"},
+		},
+		"health check": {
+			change: func(m *ingress.Model, _ *stack) { m.TargetGroups["ns/a-s:80"].HealthCheck.Path = "/healthz" },
+			want:   []string{"change health check of target group tg"},
+		},
+		"tags": {
+			change: func(m *ingress.Model, st *stack) {
+				st.targetGroups["tg"].Tags = nil
+				m.LoadBalancer.Tags["k"] = "w"
+			},
+			want: []string{"add tags to target group tg", "add tags to load balancer lb"},
+		},
+		"another name": {
+			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Name = "renamed" },
+		},
+		"another scheme": {
+			change: func(m *ingress.Model, _ *stack) {
+				m.LoadBalancer.Name, m.LoadBalancer.Scheme = "public", "internet-facing"
+			},
+			want: []string{"create load balancer public", "delete load balancer lb"},
+		},
+		"another scheme under one name": {
+			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Scheme = "internet-facing" },
+			want:   []string{"delete load balancer lb", "create load balancer lb"},
+		},
+		"a replacement was cut short": {
+			change: func(_ *ingress.Model, st *stack) {
+				st.balancers = append(st.balancers, &balancer{LoadBalancer: awsapi.LoadBalancer{ARN: "arn:old", Name: "old", Scheme: "internet-facing"}})
+			},
+			want: []string{"delete load balancer old"},
+		},
+		"security group detached": {
+			change: func(_ *ingress.Model, st *stack) { st.balancers[0].SecurityGroups = []string{"sg-theirs"} },
+			want:   []string{"attach security group to load balancer lb"},
+		},
+		"another port": {
+			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Listeners[0].Port = 81 },
+			want:   []string{"create listener 81 of load balancer lb", "delete listener 80 of load balancer lb"},
+		},
+		"another default action": {
+			change: func(m *ingress.Model, _ *stack) {
+				m.LoadBalancer.Listeners[0].DefaultAction = ingress.Action{TargetGroup: "ns/a-s:80"}
+			},
+			want: []string{"change protocol or default action of listener 80"},
+		},
+		"target group of no one": {
+			change: func(m *ingress.Model, _ *stack) { m.TargetGroups = nil },
+			want:   []string{"delete target group tg"},
+		},
+		"target group that a rule still refers to": {
+			change: func(m *ingress.Model, st *stack) {
+				m.TargetGroups = nil
+				st.balancers[0].listeners[80].rules = []*awsapi.Rule{aRule(1, "arn:tg", "a")}
+			},
+		},
+		"target group of a bad member": {
+			change: func(m *ingress.Model, _ *stack) {
+				m.TargetGroups = map[string]*ingress.TargetGroup{"ns/a-s:80": {ID: "ns/a-s:80", Kept: true}}
+			},
+		},
+		"nobody is left": {
+			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer, m.TargetGroups = nil, nil },
+			want:   []string{"delete load balancer lb", "delete target group tg", "delete security group sg"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			m, st := aModel(), aStack()
+			test.change(m, st)
+			require.Equal(t, test.want, allSteps(m, st))
+		})
+	}
+}
+
+// While a group is replaced two carry its resource tag; a kept one is the one in
+// use.
+func TestKeptTargetGroupIsTheOneInUse(t *testing.T) {
+	st := aStack()
+	st.targetGroups["a-newer"] = &awsapi.TargetGroup{ARN: "arn:new", Name: "a-newer", Tags: awsapi.Tags{ingress.TagResource: "ns/a-s:80"}}
+	kept := &ingress.TargetGroup{ID: "ns/a-s:80", Kept: true}
+	require.Equal(t, "arn:new", st.group(kept).ARN)
+	st.balancers[0].listeners[80].rules = []*awsapi.Rule{aRule(1, "arn:tg", "a")}
+	require.Equal(t, "arn:tg", st.group(kept).ARN)
+}
+
+// A group that rules still send requests to stays bound although the model has
+// another in its place.
+func TestBindingsOfTheOldGroupStayUntilRulesTurn(t *testing.T) {
+	m, st := aModel(), aStack()
+	before := bindings(m, st, nil)
+	require.Equal(t, []target.Binding{{
+		GroupARN: "arn:tg", GroupName: "tg", Service: types.NamespacedName{Namespace: "ns", Name: "s"}, ServicePort: intstr.FromInt32(80), Stack: "g",
+	}}, before)
+	m.TargetGroups["ns/a-s:80"].Name = "newer"
+	st.targetGroups["newer"] = &awsapi.TargetGroup{ARN: "arn:newer", Name: "newer"}
+	rule := aRule(1, "arn:tg", "a")
+	st.balancers[0].listeners[80].rules = []*awsapi.Rule{rule}
+	require.Len(t, bindings(m, st, before), 2)
+	rule.Actions[0].Forward[0].ARN = "arn:newer"
+	require.Len(t, bindings(m, st, before), 1)
+}
+
+func TestBoardSignalsChangesOnly(t *testing.T) {
+	b := newBoard()
+	one := []target.Binding{{GroupARN: "arn:1"}}
+	b.show("x", one)
+	b.show("y", []target.Binding{{GroupARN: "arn:2"}})
+	<-b.changed
+	require.Empty(t, b.changed)
+	require.Len(t, *b.all.Load(), 2)
+	b.show("x", []target.Binding{{GroupARN: "arn:1"}})
+	require.Empty(t, b.changed)
+	b.show("x", nil)
+	require.Len(t, b.changed, 1)
+	require.Equal(t, []target.Binding{{GroupARN: "arn:2"}}, *b.all.Load())
+}
+
+// A rule whose target group could not be made does what it does today.
+func TestRuleWithoutItsTargetGroup(t *testing.T) {
+	m, st := aModel(), aStack()
+	l := st.balancers[0].listeners[80]
+	l.rules = []*awsapi.Rule{aRule(1, "arn:tg", "/a")}
+	m.TargetGroups["ns/a-s:80"].Name = "refused"
+	want := ingress.Listener{Port: 80}
+	for i, path := range []string{"/a", "/b"} {
+		want.Rules = append(want.Rules, ingress.Rule{
+			Priority: int32(i + 1), Conditions: []ingress.Condition{{Field: "path-pattern", Values: []string{path}}},
+			Action: ingress.Action{TargetGroup: "ns/a-s:80"},
+		})
+	}
+	rules, err := desiredRules(m, want, st, l)
+	require.ErrorContains(t, err, "rule 2 of listener 80: target group ns/a-s:80 does not exist")
+	require.Len(t, rules, 1)
+	require.Equal(t, ruleKey(l.rules[0]), ruleKey(rules[0]))
+}

@@ -1,0 +1,52 @@
+// Package provision brings AWS to what the Ingresses ask for: the small loop
+// beside the fast one that registers targets.
+//
+// # One pass over a group
+//
+//	loop.go      a namespace changed -> groups whose turn it is -> two workers, never two on one group
+//	pass.go      Build (pure) -> Model; a group that failed with the same one a moment ago waits
+//	status.go    finalizers first: nothing is created that nobody would delete
+//	inventory.go what AWS holds of the group; read at the start, then kept in memory
+//	diff_*.go    Model and stack -> steps (pure), one file per resource; no step, no call
+//	rules.go     rules that stand and rules that are wanted -> plan (pure)
+//	steps.go     steps in an order in which traffic never sees a hole
+//	route.go     the plan of a listener, carried out
+//	bindings.go  which Service port feeds which target group: published as soon as groups exist
+//	status.go    DNS name to the members, then finalizers of those who left
+//
+// # Order
+//
+// Security group and what it opens; target groups; bindings; load balancer;
+// listeners; rules; what the security group no longer opens. Then, and only what
+// nothing refers to: listeners or the load balancer, target groups, the security
+// group. A deletion that AWS is not ready for is put on the queue again: no worker
+// waits.
+//
+// # Memory
+//
+// AWS and Kubernetes are the only memory that counts. The stack in ours saves
+// calls: each step that AWS confirms is entered into it, and after an answer that
+// it does not explain it is read again. So a pass may end anywhere, also with the
+// process.
+//
+// # Errors
+//
+// What AWS refuses (invalid, over a quota) concerns one step; the others go on, and
+// what the refused one would have replaced stays. Everything else ends the pass. A
+// group that failed is tried again after 1 s, doubling to 1 min, and at once when
+// what it asks for changes.
+//
+// Only what carries the tags of this cluster and of the group is ever changed or
+// deleted. A name that somebody else has is reported, not adopted. Tags that
+// somebody added, and security groups that somebody attached, stay. Tags of
+// listeners and rules are written when these are made and not compared later: that
+// would cost a call per 20 rules on every start.
+//
+// # Words
+//
+//	stack     what AWS holds for one group.
+//	step      one change of AWS: one mutating call and what its answer means.
+//	refused   AWS will not do this step, now or later.
+//	waiting   something that AWS is about to finish comes first.
+//	obsolete  a rule that stands and is not wanted.
+package provision

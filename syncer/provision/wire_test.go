@@ -1,0 +1,80 @@
+package provision
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/tgsync/tgsync/test/awssim"
+)
+
+// wire is the loop's way to AWS. It fails in one way at one request.
+type wire struct {
+	next http.RoundTripper
+	sim  *awssim.Sim
+	way  failing
+
+	mu   sync.Mutex // guards all below
+	n    int        // requests until now
+	at   int        // the request that fails, from 1; 0: none
+	dead bool       // nothing gets through
+}
+
+// failing is a way to fail.
+type failing string
+
+const (
+	cutBefore failing = "connection cut before the request"
+	cutAfter  failing = "connection cut before the response"
+	throttled failing = "throttled"
+	invalid   failing = "refused"
+	notFound  failing = "not found"
+	crash     failing = "process killed before the response"
+)
+
+var errReset = errors.New("connection reset by peer")
+
+// answers are the ways to fail that are an answer of AWS's.
+var answers = map[failing]awssim.Fault{
+	throttled: {Throttle: true, Times: 1},
+	invalid:   {Code: "ValidationError", Message: "not like this", Times: 1},
+	notFound:  {Code: "TargetGroupNotFound", Message: "not yet", Times: 1},
+}
+
+func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	way, dead := c.count()
+	if dead || way == cutBefore {
+		return nil, errReset
+	}
+	if fault, ok := answers[way]; ok {
+		c.sim.Inject(fault)
+	}
+	resp, err := c.next.RoundTrip(r)
+	if err == nil && (way == cutAfter || way == crash) {
+		_ = resp.Body.Close()
+		return nil, errReset
+	}
+	return resp, err
+}
+
+// count counts a request and returns the way in which it fails, "" if it does not.
+func (c *wire) count() (way failing, dead bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	dead = c.dead
+	if c.n == c.at {
+		way = c.way
+		c.dead = c.dead || way == crash
+	}
+	return way, dead
+}
+
+// revive ends a crash and reports whether there was one.
+func (c *wire) revive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dead := c.dead
+	c.dead = false
+	return dead
+}
