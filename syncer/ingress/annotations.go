@@ -78,17 +78,27 @@ var unsupportedNames = strings.Fields(`
 	target-node-labels transforms. use-regex-path-match waf-acl-id wafv2-acl-arn wafv2-acl-name
 	web-acl-id`)
 
-// protective are the unsupported annotations that keep somebody out or keep
-// traffic encrypted. Whoever wrote one does not want to be served without it.
-var protective = strings.Fields(`
-	auth-type certificate-arn create-acm-cert inbound-cidrs jwt-validation listen-ports mutual-authentication
-	security-group-prefix-lists security-groups ssl-redirect waf-acl-id wafv2-acl-arn wafv2-acl-name web-acl-id`)
+// tuning are the unsupported annotations that can be left out without harm. Any
+// other decides who may reach what, and over what: an Ingress that has one is not
+// served until it is supported.
+var tuning = strings.Fields(`
+	customer-owned-ipv4-pool ipam-ipv4-pool-id listener-attributes. load-balancer-attributes
+	manage-backend-security-group-rules minimum-load-balancer-capacity tags target-control-port.
+	target-group-attributes target-node-labels`)
 
-// isProtective reports whether ignoring an annotation would let in what it keeps
-// out. On a Service only auth-type has a meaning.
-func isProtective(key, value string, onService bool) bool {
+// ofBackends are the unsupported annotations that mean something on a Service. Any
+// other there can be left out without harm.
+var ofBackends = strings.Fields(`
+	auth-idp-cognito auth-idp-oidc auth-on-unauthenticated-request auth-scope auth-session-cookie
+	auth-session-timeout auth-type backend-protocol backend-protocol-version multi-cluster-target-group
+	tags target-control-port. target-group-attributes target-node-labels`)
+
+// decides reports whether ignoring an annotation would serve somebody whom, or
+// something in a way that, its author did not ask for.
+func decides(key, value string, onService bool) bool {
 	name, ok := strings.CutPrefix(key, annotationPrefix)
-	return ok && slices.Contains(protective, name) && (!onService || name == "auth-type") && !isAlreadyTrue(key, value)
+	return ok && isOneOf(name, unsupportedNames) && !isOneOf(name, tuning) && !isAlreadyTrue(key, value) &&
+		(!onService || isOneOf(name, ofBackends))
 }
 
 // dryRunPlan is written by the AWS Load Balancer Controller, not by a user.
@@ -109,7 +119,7 @@ func unsupported(key, value string, onService bool) string {
 		return ""
 	case isAlreadyTrue(key, value):
 		return ""
-	case slices.ContainsFunc(unsupportedNames, func(u string) bool { return isNamed(name, u) }):
+	case isOneOf(name, unsupportedNames):
 		return "is not supported yet and was ignored"
 	}
 	if near := nearest(name); near != "" {
@@ -123,8 +133,11 @@ func isAlreadyTrue(key, value string) bool {
 	return ok && strings.Join(strings.Fields(value), "") == want
 }
 
-func isNamed(name, known string) bool {
-	return name == known || strings.HasSuffix(known, ".") && strings.HasPrefix(name, known)
+// isOneOf reports whether a name is one of those known, or of a family of theirs.
+func isOneOf(name string, known []string) bool {
+	return slices.ContainsFunc(known, func(k string) bool {
+		return name == k || strings.HasSuffix(k, ".") && strings.HasPrefix(name, k)
+	})
 }
 
 // nearest returns the known name that this one begins, if it begins just one;

@@ -36,8 +36,9 @@ func TestFinalizer(t *testing.T) {
 	require.Equal(t, []GroupID{{Name: "shop"}, {Namespace: "demo0", Name: "web"}}, heldGroups(ing))
 }
 
-// TestProtection: whoever restricts access is not served without the restriction.
-func TestProtection(t *testing.T) {
+// TestDecidingAnnotations: whoever asks for something that matters is not served
+// without it.
+func TestDecidingAnnotations(t *testing.T) {
 	tests := map[string]struct {
 		key, value string
 		onService  bool
@@ -51,15 +52,25 @@ func TestProtection(t *testing.T) {
 		"authentication":                {key: "auth-type", value: "oidc", want: true},
 		"no authentication":             {key: "auth-type", value: "none"},
 		"authentication on the Service": {key: "auth-type", value: "oidc", onService: true, want: true},
+		"backend protocol":              {key: "backend-protocol", value: "HTTPS", onService: true, want: true},
+		"shared target group":           {key: "multi-cluster-target-group", value: "true", onService: true, want: true},
 		"without meaning on a Service":  {key: "inbound-cidrs", value: "10.0.0.0/8", onService: true},
-		"nothing to do with access":     {key: "tags", value: "a=b"},
+		"where":                         {key: "subnets", value: "subnet-1", want: true},
+		"who matches":                   {key: "conditions.admin", value: "[]", want: true},
+		"what is done":                  {key: "actions.redirect", value: "{}", want: true},
+		"a detail":                      {key: "tags", value: "a=b"},
+		"a detail of a listener":        {key: "listener-attributes.HTTP-80", value: "a=b"},
+		"a detail on a Service":         {key: "target-group-attributes", value: "a=b", onService: true},
+		"unknown":                       {key: "inbound-cidr", value: "10.0.0.0/8"},
+		"supported":                     {key: "scheme", value: "internal"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tt.want, isProtective(annotationPrefix+tt.key, tt.value, tt.onService))
+			require.Equal(t, tt.want, decides(annotationPrefix+tt.key, tt.value, tt.onService))
 		})
 	}
-	for _, name := range protective {
+	require.False(t, decides("auth-type", "oidc", false), "somebody else's")
+	for _, name := range slices.Concat(tuning, ofBackends) {
 		require.Contains(t, unsupportedNames, name)
 	}
 }

@@ -83,15 +83,15 @@ func (m *member) report(p Problem) {
 }
 
 // warnOfAnnotations warns of what is not read, and blocks where serving without it
-// would be dangerous. Service is "" for the Ingress's own annotations.
+// would not be what was asked for. Service is "" for the Ingress's own annotations.
 func (m *member) warnOfAnnotations(annotations map[string]string, service string) {
 	where := ""
 	if service != "" {
 		where = "Service " + service + ": "
 	}
 	for _, key := range sortedKeys(annotations) {
-		if isProtective(key, annotations[key], service != "") {
-			m.block(ReasonUnsupportedProtection, key, "%sannotation %s is not supported yet, and nothing is served without what it protects", where, key)
+		if decides(key, annotations[key], service != "") {
+			m.block(ReasonUnsupportedAnnotation, key, "%sannotation %s is not supported yet, and nothing is served otherwise than it asks", where, key)
 			continue
 		}
 		if fault := unsupported(key, annotations[key], service != ""); fault != "" {

@@ -1,7 +1,7 @@
 package ingress
 
 // Reasons that keep a member out of the model. With those below they are a closed
-// set: a reason is the reason of an event and a metric label.
+// set: a reason is the reason of an event.
 const (
 	// ReasonClassNotFound: a served Ingress names an IngressClass that does not
 	// exist. It may have been deleted by mistake, so nothing is torn down.
@@ -16,9 +16,9 @@ const (
 	ReasonUnsupportedBackend = "UnsupportedBackend"
 	// ReasonServicePortNotFound: the Service exists and has no such port.
 	ReasonServicePortNotFound = "ServicePortNotFound"
-	// ReasonUnsupportedProtection: an annotation that restricts access, or asks for
-	// encryption, is not supported.
-	ReasonUnsupportedProtection = "UnsupportedProtection"
+	// ReasonUnsupportedAnnotation: an annotation is not supported. One that can be
+	// left out without harm, or that nobody knows, only warns.
+	ReasonUnsupportedAnnotation = "UnsupportedAnnotation"
 	// ReasonInvalidHost: a load balancer takes no such host.
 	ReasonInvalidHost = "InvalidHost"
 	// ReasonInvalidPath: a load balancer takes no such path.
@@ -27,8 +27,6 @@ const (
 
 // Reasons that only warn.
 const (
-	// ReasonUnsupportedAnnotation: an annotation is unknown or not supported.
-	ReasonUnsupportedAnnotation = "UnsupportedAnnotation"
 	// ReasonUnsupportedClassParameters: the IngressClass has parameters, which are
 	// not read.
 	ReasonUnsupportedClassParameters = "UnsupportedClassParameters"
