@@ -3,6 +3,7 @@ package ingress
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,11 +57,12 @@ func Build(in Input) *Model {
 			maps.Copy(model.TargetGroups, m.groups)
 		}
 	}
-	switch {
-	case len(b.members) == 0:
-	case good == 0:
+	switch served := func(m *member) bool { return m.served }; {
+	case good == 0 && len(b.members) > 0 && len(in.Group.Leaving) == 0:
 		model.Hold = true
 		b.holdAll(model)
+	case good == 0 && !slices.ContainsFunc(b.members, served):
+		// What stands, if anything, is of those who leave.
 	default:
 		model.LoadBalancer = b.loadBalancer(b.keepLastGood(model))
 	}

@@ -32,7 +32,8 @@ type Model struct {
 	// LoadBalancer is nil when the group has no active member: everything goes
 	// (unless Hold is set).
 	LoadBalancer *LoadBalancer
-	// Hold is set when every active member is bad: what stands is left as it is.
+	// Hold is set when every active member is bad and nobody leaves: what stands is
+	// left as it is.
 	Hold bool
 	// TargetGroups by resource ID ("namespace/ingress-service:port").
 	TargetGroups map[string]*TargetGroup

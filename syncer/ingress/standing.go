@@ -108,15 +108,11 @@ func (b *builder) keepDefault(model *Model, s StandingRule, bad []*member) *Acti
 	return new(standingRule(s).Action)
 }
 
-// holdAll names every standing target group of the group's Ingresses, so that
-// targets are still synced while nothing else is touched.
+// holdAll names every standing target group of the members, so that targets are
+// still synced while nothing else is touched.
 func (b *builder) holdAll(model *Model) {
-	all := slices.Clone(b.members)
-	for _, ing := range b.in.Group.Leaving {
-		all = append(all, &member{ing: ing, key: keyOf(ing)})
-	}
 	for _, s := range b.sortedStanding() {
-		if owner := b.ownerOf(s.TargetGroup, all); owner != nil {
+		if owner := b.ownerOf(s.TargetGroup, b.members); owner != nil {
 			keepGroup(model, s.TargetGroup, owner)
 		}
 	}
