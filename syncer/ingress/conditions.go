@@ -15,7 +15,13 @@ const (
 
 	// maxConditionValue is AWS's limit for a host and for a path pattern.
 	maxConditionValue = 128
+	// maxWildcards is how many * and ? the conditions of one rule may hold. AWS's
+	// page on conditions says 5, its page on quotas 6.
+	maxWildcards = 5
 )
+
+// What AWS takes in a host, wildcards included: only letters after the last dot.
+var hostPattern = regexp.MustCompile(`^[-A-Za-z0-9.*?]*[.][A-Za-z]+$`)
 
 // What AWS takes in a path pattern, wildcards included.
 var pathPatternCharacters = regexp.MustCompile(`^[-A-Za-z0-9 _.$/~"'@:+&*?]*$`)
@@ -53,6 +59,26 @@ func pathPatterns(p *networkingv1.HTTPIngressPath) (patterns []string, fault str
 		}
 	}
 	return patterns, ""
+}
+
+// hostFault says what is wrong with a host, "" if nothing is. No host matches every
+// one.
+func hostFault(host string) string {
+	switch {
+	case host == "":
+		return ""
+	case len(host) > maxConditionValue:
+		return fmt.Sprintf("is longer than %d characters", maxConditionValue)
+	case !hostPattern.MatchString(host):
+		return "is not what a load balancer takes: letters, digits, '-', '.', '*' and '?', with a dot and only letters after the last one"
+	}
+	return ""
+}
+
+// wildcards counts those of a rule.
+func wildcards(host string, patterns []string) int {
+	all := host + strings.Join(patterns, "")
+	return strings.Count(all, "*") + strings.Count(all, "?")
 }
 
 // conditions puts the host before the path. A rule needs one condition at least.

@@ -125,6 +125,50 @@ func TestPathPatterns(t *testing.T) {
 	}
 }
 
+func TestHosts(t *testing.T) {
+	tests := map[string]bool{
+		"":                                true,
+		"a.host.com":                      true,
+		"*.host.com":                      true,
+		"intranet":                        false,
+		"a.host.c0m":                      false,
+		"10.0.0.1":                        false,
+		"a_b.com":                         false,
+		strings.Repeat("a", 124) + ".com": true,
+		strings.Repeat("a", 125) + ".com": false,
+	}
+	for host, ok := range tests {
+		t.Run(host, func(t *testing.T) { require.Equal(t, ok, hostFault(host) == "", hostFault(host)) })
+	}
+}
+
+// Wildcards are counted over all conditions of a rule.
+func TestWildcards(t *testing.T) {
+	tests := map[string]struct {
+		host, path string
+		blocked    bool
+	}{
+		"five":                {path: "/*a*b?c?d*"},
+		"six":                 {path: "/*a*b?c?d*e*", blocked: true},
+		"six with the host's": {host: "*.host.com", path: "/*a*b?c?d*", blocked: true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			ing := shopMember("web", map[string]string{keyTargetType: "ip"})
+			ing.Spec.Rules = []networkingv1.IngressRule{{Host: tt.host, IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{
+				Paths: []networkingv1.HTTPIngressPath{{Path: tt.path, Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "web"}}}},
+			}}}}
+			w := newWorld()
+			w.ingresses = []*networkingv1.Ingress{ing}
+			m := w.build()[shop]
+			require.Equal(t, tt.blocked, m.Hold)
+			if tt.blocked {
+				require.Equal(t, ReasonInvalidPath, m.Problems[len(m.Problems)-1].Reason)
+			}
+		})
+	}
+}
+
 // oneBackend builds an Ingress demo0/web with the default backend web:80.
 func oneBackend(t *testing.T, onIngress, onService map[string]string) (*Model, *TargetGroup) {
 	t.Helper()

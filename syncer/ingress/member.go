@@ -131,14 +131,17 @@ func (b *builder) readRule(m *member, rule *networkingv1.IngressRule, field stri
 	if rule.HTTP == nil {
 		return
 	}
-	if len(rule.Host) > maxConditionValue {
-		m.block(ReasonInvalidHost, field+".host", "%s.host: %q is longer than %d characters", field, rule.Host, maxConditionValue)
+	if fault := hostFault(rule.Host); fault != "" {
+		m.block(ReasonInvalidHost, field+".host", "%s.host: %q %s", field, rule.Host, fault)
 	}
 	for _, i := range pathOrder(rule.HTTP.Paths) {
 		path := &rule.HTTP.Paths[i]
 		field := fmt.Sprintf("%s.http.paths[%d]", field, i)
 		action, ok := b.action(m, &path.Backend, field+".backend")
 		patterns, fault := pathPatterns(path)
+		if fault == "" && wildcards(rule.Host, patterns) > maxWildcards {
+			fault = fmt.Sprintf("makes a rule of more than %d wildcards, those of the host included", maxWildcards)
+		}
 		if fault != "" {
 			m.block(ReasonInvalidPath, field+".path", "%s.path: %q %s", field, path.Path, fault)
 		}
