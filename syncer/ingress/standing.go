@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -143,6 +144,15 @@ func (b *builder) ownerOf(id string, candidates []*member) *member {
 		}
 	}
 	return best
+}
+
+// Owners returns the Ingresses whose target group it may be by its ID: more than
+// one if the name of one is the beginning of another's.
+func Owners(id string, candidates []*networkingv1.Ingress) []*networkingv1.Ingress {
+	return slices.DeleteFunc(slices.Clone(candidates), func(ing *networkingv1.Ingress) bool {
+		_, _, ok := parseTargetGroupID(id, keyOf(ing))
+		return !ok
+	})
 }
 
 // parseTargetGroupID undoes targetGroupID for an Ingress that is known.

@@ -59,7 +59,7 @@ func (s createTargetGroup) String() string { return "create target group " + s.w
 
 func (s createTargetGroup) do(ctx context.Context, x *executor) error {
 	if arn := x.inventory.foreign(kindTargetGroup, s.want.Name, x.owned[ingress.TagStack]); arn != "" {
-		return takenError{kindTargetGroup, s.want.Name, arn}
+		return resourceError{s.want.ID, takenError{kindTargetGroup, s.want.Name, arn}}
 	}
 	g := awsapi.TargetGroup{
 		Name: s.want.Name, Port: s.want.Port, Protocol: s.want.Protocol, ProtocolVersion: s.want.ProtocolVersion,
@@ -68,7 +68,7 @@ func (s createTargetGroup) do(ctx context.Context, x *executor) error {
 	}
 	created, err := x.elb.CreateTargetGroup(ctx, g)
 	if err != nil {
-		return fmt.Errorf("target group of %s: %w", s.want.ID, err)
+		return resourceError{s.want.ID, fmt.Errorf("target group of %s: %w", s.want.ID, err)}
 	}
 	g.ARN = created.ARN
 	x.stack.targetGroups[g.Name] = &g
@@ -86,7 +86,8 @@ func (s modifyTargetGroup) String() string {
 
 func (s modifyTargetGroup) do(ctx context.Context, x *executor) error {
 	if err := x.elb.ModifyTargetGroup(ctx, s.group.ARN, s.check); err != nil {
-		return fmt.Errorf("target group of %s: %w", s.group.Tags[ingress.TagResource], err)
+		id := s.group.Tags[ingress.TagResource]
+		return resourceError{id, fmt.Errorf("target group of %s: %w", id, err)}
 	}
 	s.group.HealthCheck = s.check
 	return nil

@@ -13,6 +13,7 @@
 //	route.go     the plan of a listener, carried out
 //	bindings.go  which Service port feeds which target group: published as soon as groups exist
 //	status.go    DNS name to the members, then finalizers of those who left
+//	blame.go     what failed, told to those whom it concerns
 //
 // # Order
 //
@@ -32,7 +33,9 @@
 // # Errors
 //
 // What AWS refuses (invalid, over a quota) concerns one step; the others go on, and
-// what the refused one would have replaced stays. Everything else ends the pass. A
+// what the refused one would have replaced stays, but for what is of an Ingress that
+// leaves. An Ingress that cannot be patched is left as it stands. Either is told to
+// its owner alone. Everything else ends the pass. A
 // group that failed is tried again after 1 s, doubling to 1 min, and at once when
 // what it asks for changes.
 //

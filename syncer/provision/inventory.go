@@ -93,6 +93,9 @@ func (i *inventory) stack(ctx context.Context, stackName string) (*stack, error)
 	}
 	for _, b := range st.balancers {
 		if err := i.readListeners(ctx, b); err != nil {
+			if awsapi.ClassOf(err) == awsapi.NotFound {
+				i.forget(stackName) // it went after it was listed
+			}
 			return nil, err
 		}
 	}

@@ -238,11 +238,11 @@ func (l *Loop) serve(ctx context.Context, q queue, id ingress.GroupID) {
 	result := "ok"
 	switch {
 	case err == nil:
-		s.failures, s.failure = 0, ""
+		s.failures, s.failure = 0, nil
 		if l.o.AuditInterval > 0 {
 			q.AddAfter(id, jitter(l.o.AuditInterval))
 		}
-	case errors.Is(err, errWaiting):
+	case isWaiting(err):
 		result = "waiting"
 		q.AddAfter(id, s.failed(p.input, lastWait))
 	default:

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ type state struct {
 	failures int                             // since the last success or change
 	input    string                          // what failed
 	due      time.Time                       // when what failed is tried again
-	failure  string                          // the last one told
+	failure  map[warning]string              // the last ones told
 	problems map[types.NamespacedName]string // those told
 	shown    map[types.UID]string            // host name by Ingress, as last written
 }
@@ -67,12 +66,11 @@ type pass struct {
 	model  *ingress.Model
 	good   []*networkingv1.Ingress // the members that the model serves
 	input  string                  // hash of what was asked for
-	reason string                  // of the event, should what is being done fail
 	called bool                    // AWS was asked to change or show something
 }
 
 func (l *Loop) newPass(g ingress.Group) *pass {
-	return &pass{Loop: l, group: g, state: l.state(g.ID), log: l.o.Log.With(slog.String("group", g.ID.String())), reason: reasonFailedDeploy}
+	return &pass{Loop: l, group: g, state: l.state(g.ID), log: l.o.Log.With(slog.String("group", g.ID.String()))}
 }
 
 // input is what a Model is built from.
@@ -83,47 +81,45 @@ func (l *Loop) input(g ingress.Group) ingress.Input {
 	}}
 }
 
-// run takes the group from its Ingresses to AWS and back to their status.
+// run takes the group from its Ingresses to AWS and back to their status. What one
+// Ingress does not take is returned in the end and keeps no other from being served.
 func (p *pass) run(ctx context.Context) error {
-	if err := p.build(ctx); err != nil {
-		return err
-	}
-	p.tellProblems()
-	if p.model.Hold {
-		st, err := p.stack(ctx)
-		if err == nil {
-			p.publish(st)
-		}
-		return err
-	}
-	p.reason = reasonFailedFinalizer
-	if err := addFinalizers(ctx, p.o.Client, p.group.ID, p.good); err != nil {
-		return err
-	}
-	p.reason = reasonFailedDeploy
-	steps, err := p.apply(ctx)
-	if err != nil {
-		return err
-	}
-	return p.report(ctx, steps)
-}
-
-// build computes the model. Only if a member is bad does it have to know what
-// stands.
-func (p *pass) build(ctx context.Context) error {
 	in := p.Loop.input(p.group)
 	p.model = ingress.Build(in)
 	p.input = hash(p.model)
 	if p.state.failures > 0 && p.state.input == p.input && time.Now().Before(p.state.due) {
 		return errBackingOff
 	}
-	bad := map[types.NamespacedName]bool{}
-	for _, problem := range p.model.Problems {
-		if problem.Blocking {
-			bad[problem.Ingress] = true
+	if err := p.settle(ctx, in); err != nil {
+		return err
+	}
+	p.tellProblems()
+	if p.model.Hold {
+		return p.hold(ctx)
+	}
+	refused, patchErr := addFinalizers(ctx, p.o.Client, p.group.ID, p.good)
+	if len(refused) > 0 {
+		if err := p.leaveOut(ctx, in, refused); err != nil {
+			return errors.Join(patchErr, err)
+		}
+		if p.model.Hold {
+			return errors.Join(patchErr, p.hold(ctx))
 		}
 	}
-	if len(bad) > 0 {
+	steps, err := p.apply(ctx)
+	if err != nil {
+		// Whoever is served has an address, and of whom nothing is left may go, whatever
+		// else was refused or has to wait.
+		_, statusErr := p.showStatus(ctx)
+		return errors.Join(patchErr, err, statusErr, p.letGo(ctx))
+	}
+	return errors.Join(patchErr, p.report(ctx, steps))
+}
+
+// settle decides who is good. Only if a member is bad does the model have to know
+// what stands, and that may make another one bad.
+func (p *pass) settle(ctx context.Context, in ingress.Input) error {
+	if slices.ContainsFunc(p.model.Problems, func(problem ingress.Problem) bool { return problem.Blocking }) {
 		st, err := p.stack(ctx)
 		if err != nil {
 			return err
@@ -131,12 +127,38 @@ func (p *pass) build(ctx context.Context) error {
 		in.Standing, in.StandingScheme = st.standing(), st.scheme()
 		p.model = ingress.Build(in)
 	}
-	for _, ing := range p.group.Members {
-		if !bad[types.NamespacedName{Namespace: ing.Namespace, Name: ing.Name}] {
-			p.good = append(p.good, ing)
+	bad := map[types.NamespacedName]bool{}
+	for _, problem := range p.model.Problems {
+		if problem.Blocking {
+			bad[problem.Ingress] = true
 		}
 	}
+	p.good = slices.DeleteFunc(slices.Clone(p.group.Members), func(ing *networkingv1.Ingress) bool {
+		return bad[types.NamespacedName{Namespace: ing.Namespace, Name: ing.Name}]
+	})
 	return nil
+}
+
+// leaveOut builds the model again without what members ask for that could not take
+// the finalizer: nobody would delete it.
+func (p *pass) leaveOut(ctx context.Context, in ingress.Input, refused []*networkingv1.Ingress) error {
+	in.Group.Problems = slices.Clone(in.Group.Problems)
+	for _, ing := range refused {
+		in.Group.Problems = append(in.Group.Problems, ingress.Problem{
+			Ingress: types.NamespacedName{Namespace: ing.Namespace, Name: ing.Name}, Blocking: true,
+		})
+	}
+	p.model = ingress.Build(in)
+	return p.settle(ctx, in)
+}
+
+// hold leaves what stands as it is.
+func (p *pass) hold(ctx context.Context) error {
+	st, err := p.stack(ctx)
+	if err == nil {
+		p.publish(st)
+	}
+	return err
 }
 
 // stack reads what AWS holds of the group, unless it is known.
@@ -168,7 +190,7 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	x := &executor{
-		elb: p.o.ELB, ec2: p.o.EC2, vpcID: p.o.VPCID, inventory: p.inventory, stack: st, log: p.log,
+		elb: p.o.ELB, ec2: p.o.EC2, vpcID: p.o.VPCID, inventory: p.inventory, stack: st, group: p.group, log: p.log,
 		owned:    awsapi.Tags{ingress.TagCluster: p.o.Settings.ClusterName, ingress.TagStack: name},
 		publish:  func() { p.publish(st) },
 		announce: func(reason, message string) { p.tell(p.group.Members, corev1.EventTypeNormal, reason, message) },
@@ -190,35 +212,72 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 	return x.done, nil
 }
 
-// report tells Kubernetes what AWS has now.
-func (p *pass) report(ctx context.Context, steps int) error {
-	told := p.good
-	if lb := p.model.LoadBalancer; lb != nil {
-		p.reason = reasonFailedStatus
-		changed, err := writeStatus(ctx, p.o.Client, p.inventory.known(p.group.ID.String()).balancer(lb.Scheme), p.good)
-		if err != nil {
-			return err
-		}
-		if fresh := p.freshlyShown(changed); steps == 0 {
-			told = fresh
-		}
-	}
-	p.tell(told, corev1.EventTypeNormal, reasonReconciled, "Successfully reconciled")
-	p.reason = reasonFailedRemoval
-	return removeFinalizers(ctx, p.o.Client, p.group.ID, p.group.Leaving)
+// served are the members that the load balancer serves: the good ones, and the bad
+// ones of which something stands.
+func (p *pass) served() []*networkingv1.Ingress {
+	return slices.DeleteFunc(slices.Clone(p.group.Members), func(ing *networkingv1.Ingress) bool {
+		return !slices.Contains(p.good, ing) && !slices.Contains(ing.Finalizers, ingress.Finalizer(p.group.ID))
+	})
 }
 
-// freshlyShown returns those of the Ingresses whose status was written that did not
+// showStatus writes the load balancer's name on those it serves, if it stands, and
+// returns those that did not show it.
+func (p *pass) showStatus(ctx context.Context) (changed []*networkingv1.Ingress, err error) {
+	b := p.balancer()
+	if b == nil {
+		return nil, nil
+	}
+	return writeStatus(ctx, p.o.Client, b, p.served())
+}
+
+// balancer returns the load balancer that the model asks for, nil if it does not
+// stand or is not known to.
+func (p *pass) balancer() *balancer {
+	st := p.inventory.known(p.group.ID.String())
+	if p.model.LoadBalancer == nil || st == nil {
+		return nil
+	}
+	return st.balancer(p.model.LoadBalancer.Scheme)
+}
+
+// report tells Kubernetes what AWS has now.
+func (p *pass) report(ctx context.Context, steps int) error {
+	changed, err := p.showStatus(ctx)
+	told := p.good
+	if fresh := p.freshlyShown(changed); p.balancer() != nil && (steps == 0 || err != nil) {
+		told = fresh
+	}
+	p.tell(told, corev1.EventTypeNormal, reasonReconciled, "Successfully reconciled")
+	return errors.Join(err, removeFinalizers(ctx, p.o.Client, p.group.ID, p.group.Leaving))
+}
+
+// letGo lets go of those who leave and of whom nothing is left, although the pass
+// failed. The last ones of a group wait: what is the group's goes with them.
+func (p *pass) letGo(ctx context.Context) error {
+	st := p.inventory.known(p.group.ID.String())
+	if p.model.LoadBalancer == nil || st == nil {
+		return nil
+	}
+	gone := slices.DeleteFunc(slices.Clone(p.group.Leaving), st.holds)
+	return removeFinalizers(ctx, p.o.Client, p.group.ID, gone)
+}
+
+// freshlyShown returns those good Ingresses whose status was written that did not
 // get the same one before. A cache that lags behind makes us write twice; that is
 // harmless, but no news.
 func (p *pass) freshlyShown(written []*networkingv1.Ingress) []*networkingv1.Ingress {
-	host := p.inventory.known(p.group.ID.String()).balancer(p.model.LoadBalancer.Scheme).DNSName
+	b := p.balancer()
+	if b == nil {
+		return nil
+	}
 	before := p.state.shown
 	p.state.shown = map[types.UID]string{}
 	for _, ing := range p.good {
-		p.state.shown[ing.UID] = host
+		p.state.shown[ing.UID] = b.DNSName
 	}
-	return slices.DeleteFunc(written, func(ing *networkingv1.Ingress) bool { return before[ing.UID] == host })
+	return slices.DeleteFunc(written, func(ing *networkingv1.Ingress) bool {
+		return before[ing.UID] == b.DNSName || !slices.Contains(p.good, ing)
+	})
 }
 
 // tell records an event on Ingresses.
@@ -246,30 +305,6 @@ func (p *pass) tellProblems() {
 		}
 	}
 	p.state.problems = now
-}
-
-// transport is what the SDK puts in front of AWS's own words. The request's ID in
-// it makes every text a new one.
-var transport = regexp.MustCompile(`https? response error StatusCode: \d+, RequestID: [^,]*, `)
-
-// tellFailure warns the members, or if there are none those who are leaving. A
-// failure that the next try usually mends is news only the second time.
-func (p *pass) tellFailure(ctx context.Context, err error) {
-	p.log.WarnContext(ctx, "a pass failed and is tried again", slog.Any("error", err), slog.Int("failures", p.state.failures+1))
-	if p.state.failures == 0 && !lasts(err) {
-		return
-	}
-	text := transport.ReplaceAllString(err.Error(), "")
-	if p.state.failure == p.reason+text {
-		return
-	}
-	p.state.failure = p.reason + text
-	p.tell(slices.Concat(p.good, p.group.Leaving), corev1.EventTypeWarning, p.reason, text)
-}
-
-// lasts reports whether trying again is unlikely to mend a failure.
-func lasts(err error) bool {
-	return isRefusal(err) || isOwn[subnetsError](err) || awsapi.ClassOf(err) == awsapi.Denied
 }
 
 // hash is equal for two models if they ask for the same.

@@ -92,9 +92,18 @@ func (x *executor) routeListener(ctx context.Context, l *listener, desired []*aw
 		return err
 	}
 	if !complete || len(x.refused) > refused {
-		return nil // what could not be made would have replaced something that still answers
+		// What could not be made would have replaced something that still answers. Only
+		// what is of an Ingress that leaves has nobody who misses it.
+		plan.obsolete = slices.DeleteFunc(plan.obsolete, func(r *awsapi.Rule) bool { return !x.isLeaving(r) })
 	}
 	return x.deleteRules(ctx, l, plan)
+}
+
+// isLeaving reports whether a rule is of an Ingress that leaves, and can be of no
+// other.
+func (x *executor) isLeaving(r *awsapi.Rule) bool {
+	id := x.stack.resource(r.Actions)
+	return len(ingress.Owners(id, x.group.Leaving)) > 0 && len(ingress.Owners(id, x.group.Members)) == 0
 }
 
 // createRules makes the rules that are new. It stops when the load balancer is
@@ -153,7 +162,7 @@ func (s createRule) String() string {
 func (s createRule) do(ctx context.Context, x *executor) error {
 	created, err := x.elb.CreateRule(ctx, s.listener.ARN, *s.rule)
 	if err != nil {
-		return fmt.Errorf("rule %s: %w", conditionsKey(s.rule.Conditions), err)
+		return resourceError{x.stack.resource(s.rule.Actions), fmt.Errorf("rule %s: %w", conditionsKey(s.rule.Conditions), err)}
 	}
 	s.rule.ARN = created.ARN
 	s.listener.rules = append(slices.Clone(s.listener.rules), s.rule)
@@ -206,7 +215,7 @@ func (s modifyRule) String() string {
 func (s modifyRule) do(ctx context.Context, x *executor) error {
 	r, want := s.change.rule, s.change.want
 	if err := x.elb.ModifyRule(ctx, awsapi.Rule{ARN: r.ARN, Conditions: want.Conditions, Actions: want.Actions}); err != nil {
-		return fmt.Errorf("rule %s: %w", conditionsKey(want.Conditions), err)
+		return resourceError{x.stack.resource(want.Actions), fmt.Errorf("rule %s: %w", conditionsKey(want.Conditions), err)}
 	}
 	r.Conditions, r.Actions = want.Conditions, want.Actions
 	return nil

@@ -157,7 +157,7 @@ func newTable(rules []*awsapi.Rule) *table {
 }
 
 func (f *table) executor() *executor {
-	return &executor{elb: f, log: slog.New(slog.DiscardHandler)}
+	return &executor{elb: f, stack: &stack{}, log: slog.New(slog.DiscardHandler)}
 }
 
 var paths = []string{"a", "b", "c", "d", "e"}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
+
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
 )
@@ -96,6 +98,32 @@ func (st *stack) scheme() string {
 // empty reports whether AWS holds nothing of the group.
 func (st *stack) empty() bool {
 	return len(st.balancers)+len(st.targetGroups)+len(st.securityGroups) == 0
+}
+
+// resource returns the ID of the target group that actions forward to, "" if there
+// is none.
+func (st *stack) resource(actions []awsapi.Action) string {
+	for _, a := range actions {
+		if len(a.Forward) == 0 {
+			continue
+		}
+		for _, g := range st.targetGroups {
+			if g.ARN == a.Forward[0].ARN {
+				return g.Tags[ingress.TagResource]
+			}
+		}
+	}
+	return ""
+}
+
+// holds reports whether a target group may be an Ingress's.
+func (st *stack) holds(ing *networkingv1.Ingress) bool {
+	for _, g := range st.targetGroups {
+		if len(ingress.Owners(g.Tags[ingress.TagResource], []*networkingv1.Ingress{ing})) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // referenced returns the ARNs of the target groups that a rule or a listener

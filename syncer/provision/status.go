@@ -54,19 +54,22 @@ func send(ctx context.Context, c kubernetes.Interface, ing *networkingv1.Ingress
 	return nil
 }
 
-// addFinalizers puts the group's finalizer on its members. It comes before
-// anything is created, so that nothing can be left behind.
-func addFinalizers(ctx context.Context, c kubernetes.Interface, id ingress.GroupID, members []*networkingv1.Ingress) error {
+// addFinalizers puts the group's finalizer on its members and returns those that
+// could not take it. It comes before anything is created, so that nothing can be
+// left behind.
+func addFinalizers(ctx context.Context, c kubernetes.Interface, id ingress.GroupID, members []*networkingv1.Ingress) (refused []*networkingv1.Ingress, err error) {
+	var errs []error
 	finalizer := ingress.Finalizer(id)
 	for _, ing := range members {
 		if slices.Contains(ing.Finalizers, finalizer) {
 			continue
 		}
 		if err := send(ctx, c, ing, patch{Metadata: patchMetadata{Add: []string{finalizer}}}); err != nil {
-			return err
+			refused = append(refused, ing)
+			errs = append(errs, patchError{reasonFailedFinalizer, ing.UID, err})
 		}
 	}
-	return nil
+	return refused, errors.Join(errs...)
 }
 
 // removeFinalizers lets go of Ingresses of which nothing is left. One that is gone
@@ -75,11 +78,21 @@ func removeFinalizers(ctx context.Context, c kubernetes.Interface, id ingress.Gr
 	var errs []error
 	for _, ing := range leaving {
 		err := send(ctx, c, ing, patch{Metadata: patchMetadata{Remove: []string{ingress.Finalizer(id)}}})
-		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			errs = append(errs, err)
+		if err != nil && !apierrors.IsNotFound(err) && !isAnotherNow(err) {
+			errs = append(errs, patchError{reasonFailedRemoval, ing.UID, err})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isAnotherNow reports whether a patch missed because another object has the name:
+// the API server takes the UID in it for an attempt to change the other's.
+func isAnotherNow(err error) bool {
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || !apierrors.IsInvalid(err) || status.ErrStatus.Details == nil {
+		return apierrors.IsConflict(err)
+	}
+	return slices.ContainsFunc(status.ErrStatus.Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 // writeStatus publishes the load balancer's name and ports on members and returns
@@ -87,16 +100,18 @@ func removeFinalizers(ctx context.Context, c kubernetes.Interface, id ingress.Gr
 func writeStatus(ctx context.Context, c kubernetes.Interface, lb *balancer, members []*networkingv1.Ingress) ([]*networkingv1.Ingress, error) {
 	want := statusOf(lb)
 	var changed []*networkingv1.Ingress
+	var errs []error
 	for _, ing := range members {
 		if equality.Semantic.DeepEqual(ing.Status.LoadBalancer, want) {
 			continue
 		}
 		if err := send(ctx, c, ing, patch{Status: &patchStatus{want}}, "status"); err != nil {
-			return changed, err
+			errs = append(errs, patchError{reasonFailedStatus, ing.UID, err})
+			continue
 		}
 		changed = append(changed, ing)
 	}
-	return changed, nil
+	return changed, errors.Join(errs...)
 }
 
 // statusOf is one host name with the ports that it listens on.

@@ -33,6 +33,7 @@ type executor struct {
 	elb       ELB
 	ec2       EC2
 	vpcID     string
+	group     ingress.Group
 	owned     awsapi.Tags // what every resource of this stack carries
 	inventory *inventory
 	stack     *stack

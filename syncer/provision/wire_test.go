@@ -1,8 +1,12 @@
 package provision
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/tgsync/tgsync/test/awssim"
@@ -18,6 +22,8 @@ type wire struct {
 	n    int        // requests until now
 	at   int        // the request that fails, from 1; 0: none
 	dead bool       // nothing gets through
+	// watch sees every request before AWS does.
+	watch func(form url.Values)
 }
 
 // failing is a way to fail.
@@ -46,6 +52,9 @@ func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if dead || way == cutBefore {
 		return nil, errReset
 	}
+	if err := c.show(r); err != nil {
+		return nil, err
+	}
 	if fault, ok := answers[way]; ok {
 		c.sim.Inject(fault)
 	}
@@ -55,6 +64,44 @@ func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errReset
 	}
 	return resp, err
+}
+
+// show shows a request to who watches.
+func (c *wire) show(r *http.Request) error {
+	c.mu.Lock()
+	watch := c.watch
+	c.mu.Unlock()
+	if watch == nil {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	form, err := url.ParseQuery(string(body))
+	if err == nil {
+		watch(form)
+	}
+	return err
+}
+
+// watched sets who watches.
+func (c *wire) watched(watch func(form url.Values)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watch = watch
+}
+
+// refuse makes AWS refuse every rule with a path.
+func (c *wire) refuse(path string) {
+	c.watched(func(form url.Values) {
+		for k, v := range form {
+			if form.Get("Action") == "CreateRule" && strings.HasPrefix(k, "Conditions.") && v[0] == path {
+				c.sim.Inject(awssim.Fault{Action: "CreateRule", Code: "ValidationError", Message: "not like this", Times: 1})
+			}
+		}
+	})
 }
 
 // count counts a request and returns the way in which it fails, "" if it does not.
