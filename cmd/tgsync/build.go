@@ -97,6 +97,8 @@ func newProvision(c config, d *parts, m *metrics.Metrics, cl clients, log *slog.
 		EC2:       cl.aws.EC2,
 		Metrics:   m,
 		Log:       log,
+
+		AuditInterval: c.ProvisionAuditInterval,
 	})
 }
 

@@ -13,16 +13,17 @@ import (
 // config is everything that can be set, from the environment alone. The README's
 // table is generated from the tags: doc says what a setting does.
 type config struct {
-	ClusterName    string        `env:"TGSYNC_CLUSTER_NAME,required,notEmpty" doc:"Name of the cluster. It goes into names and tags of everything in AWS, so it must never change."`
-	VPCID          string        `env:"TGSYNC_VPC_ID" doc:"VPC of the cluster. Empty: asked from the instance metadata service."`
-	IngressClass   string        `env:"TGSYNC_INGRESS_CLASS" envDefault:"alb" doc:"Value of the legacy annotation kubernetes.io/ingress.class that is ours. IngressClasses are recognised by their controller, ingress.k8s.aws/alb."`
-	BatchSize      int           `env:"TGSYNC_BATCH_SIZE" envDefault:"200" doc:"Most targets in one RegisterTargets or DeregisterTargets call, 1 to 200."`
-	BatchInterval  time.Duration `env:"TGSYNC_BATCH_INTERVAL" envDefault:"200ms" doc:"Least time from the end of a target group's call to the start of its next of the same kind. The first change never waits."`
-	APIShare       float64       `env:"TGSYNC_API_SHARE" envDefault:"0.8" doc:"Share of AWS's published API rates that tgsync uses, above 0, at most 1. The rates belong to the whole account and Region."`
-	MetricsAddress string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /healthz and /readyz are served."`
-	LogLevel       slog.Level    `env:"TGSYNC_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
-	LogFormat      logFormat     `env:"TGSYNC_LOG_FORMAT" envDefault:"auto" doc:"text, json, or auto: text on a terminal, JSON otherwise."`
-	Kubeconfig     string        `env:"KUBECONFIG" doc:"Kubeconfig file. Empty: the pod's service account."`
+	ClusterName            string        `env:"TGSYNC_CLUSTER_NAME,required,notEmpty" doc:"Name of the cluster. It goes into names and tags of everything in AWS, so it must never change."`
+	VPCID                  string        `env:"TGSYNC_VPC_ID" doc:"VPC of the cluster. Empty: asked from the instance metadata service."`
+	IngressClass           string        `env:"TGSYNC_INGRESS_CLASS" envDefault:"alb" doc:"Value of the legacy annotation kubernetes.io/ingress.class that is ours. IngressClasses are recognised by their controller, ingress.k8s.aws/alb."`
+	BatchSize              int           `env:"TGSYNC_BATCH_SIZE" envDefault:"200" doc:"Most targets in one RegisterTargets or DeregisterTargets call, 1 to 200."`
+	BatchInterval          time.Duration `env:"TGSYNC_BATCH_INTERVAL" envDefault:"200ms" doc:"Least time from the end of a target group's call to the start of its next of the same kind. The first change never waits."`
+	ProvisionAuditInterval time.Duration `env:"TGSYNC_PROVISION_AUDIT_INTERVAL" envDefault:"1h" doc:"How often each load balancer with its rules and target groups is read again and put right, although nothing has changed in the cluster, 10m to 24h."`
+	APIShare               float64       `env:"TGSYNC_API_SHARE" envDefault:"0.8" doc:"Share of AWS's published API rates that tgsync uses, above 0, at most 1. The rates belong to the whole account and Region."`
+	MetricsAddress         string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /healthz and /readyz are served."`
+	LogLevel               slog.Level    `env:"TGSYNC_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	LogFormat              logFormat     `env:"TGSYNC_LOG_FORMAT" envDefault:"auto" doc:"text, json, or auto: text on a terminal, JSON otherwise."`
+	Kubeconfig             string        `env:"KUBECONFIG" doc:"Kubeconfig file. Empty: the pod's service account."`
 }
 
 // Limits of what can be set.
@@ -32,6 +33,10 @@ const (
 	maxBatchSize = 200
 	// maxBatchInterval keeps a typo from stopping the sync.
 	maxBatchInterval = time.Minute
+	// An audit reads all that the account holds: a short interval eats the API rates
+	// of everybody, and a long one leaves what somebody broke for a day.
+	minAuditInterval = 10 * time.Minute
+	maxAuditInterval = 24 * time.Hour
 )
 
 // clusterNames are the names that fit into tags and names everywhere (EKS allows
@@ -61,6 +66,8 @@ func (c config) validate() error {
 		"1 to 100 letters, digits, dots, underscores and hyphens that start with a letter or digit")
 	check(c.BatchSize >= 1 && c.BatchSize <= maxBatchSize, "TGSYNC_BATCH_SIZE", c.BatchSize, fmt.Sprintf("within 1 to %d", maxBatchSize))
 	check(c.BatchInterval >= 0 && c.BatchInterval <= maxBatchInterval, "TGSYNC_BATCH_INTERVAL", c.BatchInterval, fmt.Sprintf("within 0s to %v", maxBatchInterval))
+	check(c.ProvisionAuditInterval >= minAuditInterval && c.ProvisionAuditInterval <= maxAuditInterval,
+		"TGSYNC_PROVISION_AUDIT_INTERVAL", c.ProvisionAuditInterval, fmt.Sprintf("within %v to %v", minAuditInterval, maxAuditInterval))
 	check(c.APIShare > 0 && c.APIShare <= 1, "TGSYNC_API_SHARE", c.APIShare, "above 0 and at most 1")
 	return errors.Join(errs...)
 }
