@@ -38,14 +38,24 @@ func (b *board) of(stackName string) []target.Binding {
 
 // show replaces the bindings of a stack.
 func (b *board) show(stackName string, bindings []target.Binding) {
+	b.showAll(map[string][]target.Binding{stackName: bindings})
+}
+
+// showAll replaces the bindings of many stacks at once: every publication copies
+// the bindings of all.
+func (b *board) showAll(byStack map[string][]target.Binding) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if slices.Equal(b.byStack[stackName], bindings) {
-		return
+	changed := false
+	for name, bindings := range byStack {
+		changed = changed || !slices.Equal(b.byStack[name], bindings)
+		b.byStack[name] = bindings
+		if len(bindings) == 0 {
+			delete(b.byStack, name)
+		}
 	}
-	b.byStack[stackName] = bindings
-	if len(bindings) == 0 {
-		delete(b.byStack, stackName)
+	if !changed {
+		return
 	}
 	var all []target.Binding
 	for _, name := range slices.Sorted(maps.Keys(b.byStack)) {

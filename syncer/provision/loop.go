@@ -158,10 +158,11 @@ func (l *Loop) start(ctx context.Context) bool {
 		}
 	}
 	l.regroup()
+	standing := map[string][]target.Binding{}
 	for id, g := range *l.groups.Load() {
-		model := ingress.Build(l.input(g))
-		l.board.show(id.String(), bindings(model, l.inventory.known(id.String()), nil))
+		standing[id.String()] = bindings(ingress.Build(l.input(g)), l.inventory.known(id.String()), nil)
 	}
+	l.board.showAll(standing)
 	return true
 }
 
