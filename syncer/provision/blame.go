@@ -38,7 +38,7 @@ func (e resourceError) Unwrap() error { return e.err }
 
 // causes are the errors that were joined into err.
 func causes(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // What is wrapped further down is one cause.
+	joined, ok := err.(interface{ Unwrap() []error }) // What is wrapped further down is one cause.
 	if !ok {
 		return []error{err}
 	}

@@ -9,7 +9,7 @@
 //	inventory.go what AWS holds of the group; read at the start, then kept in memory
 //	diff_*.go    Model and stack -> steps (pure), one file per resource; no step, no call
 //	rules.go     rules that stand and rules that are wanted -> plan (pure)
-//	steps.go     steps in an order in which traffic never sees a hole
+//	steps.go     steps in an order in which nothing refers to what is not there
 //	route.go     the plan of a listener, carried out
 //	bindings.go  which Service port feeds which target group: published as soon as groups exist
 //	status.go    DNS name to the members, then finalizers of those who left

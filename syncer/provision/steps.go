@@ -49,9 +49,10 @@ type executor struct {
 	refused []error  // what AWS will not do: steps beside it go on
 }
 
-// converge takes the stack to the model, in an order in which traffic never sees a
-// hole: what is new is in place before anything refers to it, what is old goes
-// when nothing does. It returns the first error after which going on makes no
+// converge takes the stack to the model: what is new is in place before anything
+// refers to it, what is old goes when nothing does. A rule whose target group is
+// replaced turns to the new one at once, although that has no healthy targets yet:
+// nobody checks the health of targets before a rule refers to them. It returns the first error after which going on makes no
 // sense; what was refused is in x.
 func (x *executor) converge(ctx context.Context, m *ingress.Model) error {
 	if err := x.build(ctx, m); err != nil {
