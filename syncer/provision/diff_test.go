@@ -76,95 +76,97 @@ func allSteps(m *ingress.Model, st *stack) []string {
 	return out
 }
 
+// diffs tell what a change of the model or of AWS leads to.
+var diffs = map[string]struct {
+	change func(*ingress.Model, *stack)
+	want   []string
+}{
+	"nothing to do": {change: func(*ingress.Model, *stack) {}},
+	"nothing stands": {
+		change: func(_ *ingress.Model, st *stack) {
+			*st = stack{targetGroups: map[string]*awsapi.TargetGroup{}}
+		},
+		want: []string{
+			"create security group sg", "grant ingress on security group sg", "create target group tg", "create load balancer lb",
+		},
+	},
+	"a port is opened and another closed": {
+		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.SecurityGroup.Ingress[0].Port = 81 },
+		want:   []string{"grant ingress on security group sg", "revoke ingress on security group sg"},
+	},
+	"somebody opened a port": {
+		change: func(_ *ingress.Model, st *stack) {
+			st.securityGroups[0].Ingress = append(st.securityGroups[0].Ingress, awsapi.Permission{Protocol: "tcp", FromPort: 22, ToPort: 22, CIDR: "0.0.0.0/0"})
+		},
+		want: []string{"revoke ingress on security group sg"},
+	},
+	"health check": {
+		change: func(m *ingress.Model, _ *stack) { m.TargetGroups["ns/a-s:80"].HealthCheck.Path = "/healthz" },
+		want:   []string{"change health check of target group tg"},
+	},
+	"tags": {
+		change: func(m *ingress.Model, st *stack) {
+			st.targetGroups["tg"].Tags = nil
+			m.LoadBalancer.Tags["k"] = "w"
+		},
+		want: []string{"add tags to target group tg", "add tags to load balancer lb"},
+	},
+	"another name": {
+		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Name = "renamed" },
+	},
+	"another scheme": {
+		change: func(m *ingress.Model, _ *stack) {
+			m.LoadBalancer.Name, m.LoadBalancer.Scheme = "public", "internet-facing"
+		},
+		want: []string{"create load balancer public", "delete load balancer lb"},
+	},
+	"another scheme under one name": {
+		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Scheme = "internet-facing" },
+		want:   []string{"delete load balancer lb", "create load balancer lb"},
+	},
+	"a replacement was cut short": {
+		change: func(_ *ingress.Model, st *stack) {
+			st.balancers = append(st.balancers, &balancer{LoadBalancer: awsapi.LoadBalancer{ARN: "arn:old", Name: "old", Scheme: "internet-facing"}})
+		},
+		want: []string{"delete load balancer old"},
+	},
+	"security group detached": {
+		change: func(_ *ingress.Model, st *stack) { st.balancers[0].SecurityGroups = []string{"sg-theirs"} },
+		want:   []string{"attach security group to load balancer lb"},
+	},
+	"another port": {
+		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Listeners[0].Port = 81 },
+		want:   []string{"create listener 81 of load balancer lb", "delete listener 80 of load balancer lb"},
+	},
+	"another default action": {
+		change: func(m *ingress.Model, _ *stack) {
+			m.LoadBalancer.Listeners[0].DefaultAction = ingress.Action{TargetGroup: "ns/a-s:80"}
+		},
+		want: []string{"change protocol or default action of listener 80"},
+	},
+	"target group of no one": {
+		change: func(m *ingress.Model, _ *stack) { m.TargetGroups = nil },
+		want:   []string{"delete target group tg"},
+	},
+	"target group that a rule still refers to": {
+		change: func(m *ingress.Model, st *stack) {
+			m.TargetGroups = nil
+			st.balancers[0].listeners[80].rules = []*awsapi.Rule{aRule(1, "arn:tg", "a")}
+		},
+	},
+	"target group of a bad member": {
+		change: func(m *ingress.Model, _ *stack) {
+			m.TargetGroups = map[string]*ingress.TargetGroup{"ns/a-s:80": {ID: "ns/a-s:80", Kept: true}}
+		},
+	},
+	"nobody is left": {
+		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer, m.TargetGroups = nil, nil },
+		want:   []string{"delete load balancer lb", "delete target group tg", "delete security group sg"},
+	},
+}
+
 func TestDiffs(t *testing.T) {
-	tests := map[string]struct {
-		change func(*ingress.Model, *stack)
-		want   []string
-	}{
-		"nothing to do": {change: func(*ingress.Model, *stack) {}},
-		"nothing stands": {
-			change: func(_ *ingress.Model, st *stack) {
-				*st = stack{targetGroups: map[string]*awsapi.TargetGroup{}}
-			},
-			want: []string{
-				"create security group sg", "grant ingress on security group sg", "create target group tg", "create load balancer lb",
-			},
-		},
-		"a port is opened and another closed": {
-			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.SecurityGroup.Ingress[0].Port = 81 },
-			want:   []string{"grant ingress on security group sg", "revoke ingress on security group sg"},
-		},
-		"somebody opened a port": {
-			change: func(_ *ingress.Model, st *stack) {
-				st.securityGroups[0].Ingress = append(st.securityGroups[0].Ingress, awsapi.Permission{Protocol: "tcp", FromPort: 22, ToPort: 22, CIDR: "0.0.0.0/0"})
-			},
-			want: []string{"revoke ingress on security group sg"},
-		},
-		"health check": {
-			change: func(m *ingress.Model, _ *stack) { m.TargetGroups["ns/a-s:80"].HealthCheck.Path = "/healthz" },
-			want:   []string{"change health check of target group tg"},
-		},
-		"tags": {
-			change: func(m *ingress.Model, st *stack) {
-				st.targetGroups["tg"].Tags = nil
-				m.LoadBalancer.Tags["k"] = "w"
-			},
-			want: []string{"add tags to target group tg", "add tags to load balancer lb"},
-		},
-		"another name": {
-			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Name = "renamed" },
-		},
-		"another scheme": {
-			change: func(m *ingress.Model, _ *stack) {
-				m.LoadBalancer.Name, m.LoadBalancer.Scheme = "public", "internet-facing"
-			},
-			want: []string{"create load balancer public", "delete load balancer lb"},
-		},
-		"another scheme under one name": {
-			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Scheme = "internet-facing" },
-			want:   []string{"delete load balancer lb", "create load balancer lb"},
-		},
-		"a replacement was cut short": {
-			change: func(_ *ingress.Model, st *stack) {
-				st.balancers = append(st.balancers, &balancer{LoadBalancer: awsapi.LoadBalancer{ARN: "arn:old", Name: "old", Scheme: "internet-facing"}})
-			},
-			want: []string{"delete load balancer old"},
-		},
-		"security group detached": {
-			change: func(_ *ingress.Model, st *stack) { st.balancers[0].SecurityGroups = []string{"sg-theirs"} },
-			want:   []string{"attach security group to load balancer lb"},
-		},
-		"another port": {
-			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Listeners[0].Port = 81 },
-			want:   []string{"create listener 81 of load balancer lb", "delete listener 80 of load balancer lb"},
-		},
-		"another default action": {
-			change: func(m *ingress.Model, _ *stack) {
-				m.LoadBalancer.Listeners[0].DefaultAction = ingress.Action{TargetGroup: "ns/a-s:80"}
-			},
-			want: []string{"change protocol or default action of listener 80"},
-		},
-		"target group of no one": {
-			change: func(m *ingress.Model, _ *stack) { m.TargetGroups = nil },
-			want:   []string{"delete target group tg"},
-		},
-		"target group that a rule still refers to": {
-			change: func(m *ingress.Model, st *stack) {
-				m.TargetGroups = nil
-				st.balancers[0].listeners[80].rules = []*awsapi.Rule{aRule(1, "arn:tg", "a")}
-			},
-		},
-		"target group of a bad member": {
-			change: func(m *ingress.Model, _ *stack) {
-				m.TargetGroups = map[string]*ingress.TargetGroup{"ns/a-s:80": {ID: "ns/a-s:80", Kept: true}}
-			},
-		},
-		"nobody is left": {
-			change: func(m *ingress.Model, _ *stack) { m.LoadBalancer, m.TargetGroups = nil, nil },
-			want:   []string{"delete load balancer lb", "delete target group tg", "delete security group sg"},
-		},
-	}
-	for name, test := range tests {
+	for name, test := range diffs {
 		t.Run(name, func(t *testing.T) {
 			m, st := aModel(), aStack()
 			test.change(m, st)
