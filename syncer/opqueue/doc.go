@@ -1,0 +1,54 @@
+// Package opqueue decides what is done next when far more is to be done than may
+// be. It is mechanism: what a key stands for, and what a call does, is for those
+// who use it.
+//
+// # How a change becomes a run
+//
+//	queue.go   Queue: keys that have changed, each once, with the time of the first change
+//	entry.go   where a key stands: asleep until a time, or ready in a list by age
+//	order.go   Order: which of the keys that are ready goes first
+//	run.go     Run: waits for a ready key, a worker and a token, and only then picks the key
+//	budget.go  Budget: token buckets, of which every call takes from two at once
+//	bucket.go  one bucket: size, refill, what a throttle does to it
+//	token.go   Token: taken ahead, brought along in a context, spent or returned
+//
+// # Rules
+//
+// The key is bound late. Who waited for a token with a key in hand would spend it
+// on what was urgent a while ago. A token whose run finds nothing to do goes back
+// and serves the next key at once.
+//
+// Age, not ranks. The time of a key's first change that is not settled stays with
+// it through failures, pauses and runs that did a part; changes that arrive during
+// a run keep their own. Urgency is a weight on age, so nothing starves.
+//
+// A budget is exact: of each bucket never more is spent in any interval than its
+// size and its refill in that time, whenever tokens were taken; and each is granted
+// at the very moment it is there. Each class gets its refill of the shared bucket
+// whatever the others want, and what it leaves goes to whoever waits longest. Only
+// a class's own guarantee takes the bucket below its floor. Hence a class whose
+// category is no larger than its floor, and refills no faster than its guarantee,
+// never waits for the shared bucket.
+//
+// # Words
+//
+//	key       what is run: at most once at a time
+//	age       time since the first change of a key that no run has settled
+//	ready     not running, not within the gap after the last run, not pausing
+//	gap       least time from the end of a run to the next of the same key
+//	pause     a back-off, or what Later asked for; a new change ends it
+//	category  a bucket that a kind of call takes a token of
+//	shared    the bucket that every kind takes another of, except those alone
+//	class     a kind of caller, with a guaranteed refill of the shared bucket
+//	credit    what a class has left of its guarantee
+//	floor     tokens of the shared bucket that are there for one class
+//
+// # Goroutines
+//
+//	goroutine        started by  ends when                        may block on
+//	Queue.Run        the caller  its context ends and the runs    a ready key, a worker, a token
+//	                             have returned
+//	a run            Queue.Run   Options.Run returns              whatever that does
+//	a budget's timer package     at once                          nothing
+//	                 time
+package opqueue

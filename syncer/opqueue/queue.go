@@ -1,0 +1,267 @@
+package opqueue
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Back-off of a key whose runs fail: half to all of 250 ms, doubling up to a
+// minute.
+const (
+	firstBackoff = 250 * time.Millisecond
+	lastBackoff  = time.Minute
+)
+
+// Options configure a Queue.
+type Options[K comparable] struct {
+	// Run does the work of a key whose first change happened at since. Of one key
+	// one run is under way at a time. The token stands in the context, where Pay
+	// finds it; a run that has nothing to do leaves it there. The context outlives
+	// a stop by Drain.
+	Run func(ctx context.Context, key K, since time.Time) Result
+	// Take waits for the token of the next run, such as Budget.Take of a category
+	// and class. Nil: runs need none.
+	Take func(ctx context.Context) (*Token, error)
+	// Workers is how many runs may be under way at once; at least one is.
+	Workers int
+	// Gap is the least time from the end of a run to the start of the next one of
+	// the same key. A run that is done without having spent its token does not count.
+	Gap time.Duration
+	// Drain is how long runs under way may go on after a stop before their context
+	// ends. Zero: at once.
+	Drain time.Duration
+	// Order is who goes first. Nil means ByAge.
+	Order Order
+}
+
+// Change is a reason to run a key. The zero value is one that happened now.
+type Change struct {
+	// Since is when it happened. A change may lie ahead: the key is then due at that
+	// time. Of several that lie ahead the first one counts.
+	Since time.Time
+	// Urgent changes grow old faster, see Order. One that lies ahead is not urgent.
+	Urgent bool
+}
+
+// Result is how a run went. What it was run for is its age: the time of the
+// changes known when it began.
+type Result struct {
+	outcome outcome
+	after   time.Duration
+}
+
+type outcome int
+
+const (
+	done outcome = iota
+	more
+	retry
+	notYet
+)
+
+// Done says that nothing is left to do, or nothing was there to be done.
+func Done() Result { return Result{} }
+
+// More says that a part is done: the key keeps its age and comes again as soon as
+// the gap allows.
+func More() Result { return Result{outcome: more} }
+
+// Retry says that the run failed: the key keeps its age and comes again after a
+// back-off, or when it changes.
+func Retry() Result { return Result{outcome: retry} }
+
+// Later says that the run has to wait: the key keeps its age and comes again
+// after d, or when it changes. It is no failure.
+func Later(d time.Duration) Result { return Result{outcome: notYet, after: d} }
+
+// Queue holds keys that have changed until they are run. A key is held once,
+// however often it changes, with the time of its first change that no run has
+// settled.
+//
+// It is ready to run unless it is running, within the gap after its last run, or
+// pausing after a Retry or Later. A change ends a pause, also one that arrived
+// during the run that asked for it.
+type Queue[K comparable] struct {
+	o Options[K]
+	// wake tells Run that the first to be ready may be another. It is buffered so
+	// that nothing is lost while Run is elsewhere.
+	wake chan struct{}
+
+	// mu guards all below, and every entry. It is not held while a key is run.
+	mu       sync.Mutex
+	entries  map[K]*entry[K]
+	lists    [lists]list[K]
+	sequence uint64
+}
+
+// New returns an empty queue.
+func New[K comparable](o Options[K]) *Queue[K] {
+	if o.Order == nil {
+		o.Order = ByAge
+	}
+	q := &Queue[K]{o: o, wake: make(chan struct{}, 1), entries: map[K]*entry[K]{}}
+	for i := range q.lists {
+		q.lists[i].number = i
+	}
+	return q
+}
+
+// Add notes that a key has changed.
+func (q *Queue[K]) Add(key K, c Change) {
+	now := time.Now()
+	if c.Since.IsZero() {
+		c.Since = now
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e, ok := q.entries[key]
+	if !ok {
+		q.sequence++
+		e = &entry[K]{key: key, sequence: q.sequence}
+		q.entries[key] = e
+	}
+	switch {
+	case c.Since.After(now):
+		e.ahead = earlier(e.ahead, c.Since)
+	case c.Urgent:
+		e.changed(moments{c.Since, c.Since})
+	default:
+		e.changed(moments{first: c.Since})
+	}
+	q.placeLocked(e, now)
+}
+
+// Remove forgets a key and all its changes. A run that is under way goes on; what
+// it returns does not count.
+func (q *Queue[K]) Remove(key K) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e, ok := q.entries[key]
+	if !ok {
+		return
+	}
+	if e.running {
+		e.waiting, e.taken, e.ahead, e.removed = moments{}, moments{}, time.Time{}, true
+		return
+	}
+	for i := range q.lists {
+		q.lists[i].drop(e)
+	}
+	delete(q.entries, key)
+}
+
+// Pending returns how many keys have changes that no run has settled, those under
+// way included, and the time of the first; of all keys that match, or of all if
+// match is nil. With no such key the time is zero.
+func (q *Queue[K]) Pending(match func(K) bool) (keys int, oldest time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	q.promoteLocked(now)
+	for key, e := range q.entries {
+		e.arrive(now) // Those that run are in no list.
+		pending := e.waiting.merge(e.taken)
+		if !pending.none() && (match == nil || match(key)) {
+			keys++
+			oldest = earlier(oldest, pending.first)
+		}
+	}
+	return keys, oldest
+}
+
+// placeLocked puts an entry into the lists that it belongs to now.
+func (q *Queue[K]) placeLocked(e *entry[K], now time.Time) {
+	e.arrive(now)
+	if e.running {
+		return
+	}
+	due := e.due()
+	if due.After(now) {
+		q.lists[ready].drop(e)
+		q.lists[urgent].drop(e)
+		q.lists[asleep].put(e, due)
+	} else {
+		q.lists[asleep].drop(e)
+		if e.waiting.none() {
+			delete(q.entries, e.key)
+			return
+		}
+		q.lists[ready].put(e, e.waiting.first)
+		if !e.waiting.urgent.IsZero() {
+			q.lists[urgent].put(e, e.waiting.urgent)
+		}
+	}
+	select {
+	case q.wake <- struct{}{}:
+	default: // Run has not looked since the last time, and will.
+	}
+}
+
+// promoteLocked wakes up every entry whose time has come.
+func (q *Queue[K]) promoteLocked(now time.Time) {
+	for e := q.lists[asleep].head(); e != nil && !e.by[asleep].After(now); e = q.lists[asleep].head() {
+		q.placeLocked(e, now)
+	}
+}
+
+// pop takes the most urgent key that is ready, with the time of its first change,
+// or returns nil. The caller runs it.
+func (q *Queue[K]) pop() (*entry[K], time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	q.promoteLocked(now)
+	e := q.lists[ready].head()
+	if e == nil {
+		return nil, time.Time{}
+	}
+	if u := q.lists[urgent].head(); u != nil && q.o.Order(now.Sub(e.waiting.first), now.Sub(u.waiting.urgent)) {
+		e = u
+	}
+	q.lists[ready].drop(e)
+	q.lists[urgent].drop(e)
+	e.running = true
+	e.taken, e.waiting = e.waiting, moments{}
+	return e, e.taken.first
+}
+
+// finish takes in how a run went. Sent says that it made a call.
+func (q *Queue[K]) finish(e *entry[K], r Result, sent bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	e.running = false
+	if e.removed {
+		r, e.removed = Done(), false
+	}
+	// More would otherwise be a busy loop.
+	if sent || r.outcome == more {
+		e.gap = now.Add(q.o.Gap)
+	}
+	changed := !e.waiting.none()
+	if r.outcome != done {
+		e.waiting = e.waiting.merge(e.taken)
+	}
+	e.taken = moments{}
+	switch {
+	case changed || r.outcome == done || r.outcome == more:
+		e.pause, e.failures = time.Time{}, 0
+	case r.outcome == retry:
+		e.pause = now.Add(backoff(e.failures))
+		e.failures++
+	default:
+		e.pause = now.Add(r.after)
+	}
+	q.placeLocked(e, now)
+}
+
+// backoff returns how long to pause after a failure that was preceded by others.
+func backoff(failures int) time.Duration {
+	d := lastBackoff
+	if failures < 8 { // 250 ms << 8 is more than a minute.
+		d = min(d, firstBackoff<<failures)
+	}
+	return d/2 + rand.N(d/2) //nolint:gosec // spreads load, guards nothing
+}

@@ -1,0 +1,109 @@
+package opqueue
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Run runs keys until ctx ends, and returns when the runs under way have. It
+// fails when a token cannot be had for another reason than the end of ctx. What
+// has not been run stays in the queue.
+func (q *Queue[K]) Run(ctx context.Context) error {
+	runs, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var workers sync.WaitGroup
+	err := q.dispatch(ctx, runs, &workers)
+	drain := time.AfterFunc(q.o.Drain, cancel)
+	defer drain.Stop()
+	workers.Wait()
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// dispatch brings together, in this order: a key that is ready, a worker, a token;
+// and only then decides which key it is. So nobody holds a token while idle, and
+// the decision is as late as can be.
+func (q *Queue[K]) dispatch(ctx, runs context.Context, workers *sync.WaitGroup) error {
+	slots := make(chan struct{}, max(1, q.o.Workers))
+	for q.waitReady(ctx) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case slots <- struct{}{}:
+		}
+		token, err := q.take(ctx)
+		if err != nil {
+			return fmt.Errorf("dispatch: %w", err)
+		}
+		if ctx.Err() != nil { // The token came with the end.
+			token.Return()
+			break
+		}
+		e, since := q.pop()
+		if e == nil { // It was removed meanwhile.
+			token.Return()
+			<-slots
+			continue
+		}
+		workers.Go(func() {
+			q.run(WithToken(runs, token), e, since)
+			<-slots
+		})
+	}
+	return nil
+}
+
+// take waits for a token, if runs need any.
+func (q *Queue[K]) take(ctx context.Context) (*Token, error) {
+	if q.o.Take == nil {
+		return nil, nil
+	}
+	return q.o.Take(ctx)
+}
+
+// run runs one key. The token of its purse goes back if it was not spent.
+func (q *Queue[K]) run(ctx context.Context, e *entry[K], since time.Time) {
+	result := q.o.Run(ctx, e.key, since)
+	GiveBack(ctx)
+	q.finish(e, result, q.o.Take == nil || purseOf(ctx).used.Load())
+}
+
+// waitReady waits until a key is ready; false: ctx has ended.
+func (q *Queue[K]) waitReady(ctx context.Context) bool {
+	for {
+		isReady, next := q.look()
+		if isReady || ctx.Err() != nil {
+			return ctx.Err() == nil
+		}
+		timer := time.NewTimer(next)
+		// Each of these is a reason to look again; which one came first is all the same.
+		select {
+		case <-ctx.Done():
+		case <-q.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// never is longer than any wait: there is nothing to wait for but a change.
+const never = 24 * time.Hour
+
+// look reports whether a key is ready, and if none is, when one will be.
+func (q *Queue[K]) look() (isReady bool, next time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	q.promoteLocked(now)
+	if q.lists[ready].Len() > 0 {
+		return true, 0
+	}
+	if e := q.lists[asleep].head(); e != nil {
+		return false, e.by[asleep].Sub(now)
+	}
+	return false, never
+}
