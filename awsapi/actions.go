@@ -3,6 +3,8 @@ package awsapi
 import (
 	"maps"
 	"slices"
+
+	"github.com/tgsync/tgsync/syncer/opqueue"
 )
 
 // Services, as IAM names them.
@@ -15,54 +17,54 @@ const (
 // in the Elastic Load Balancing user guide. Every attempt takes a token of its
 // category and one of the account's.
 var (
-	elbAccount           = bucket{name: "elb-account", size: 40, refill: 10}
-	elbResourceIntensive = bucket{name: "elb-resource-intensive", size: 10, refill: 0.2}
-	elbRegistration      = bucket{name: "elb-registration", size: 20, refill: 4}
-	elbNonMutating       = bucket{name: "elb-non-mutating", size: 40, refill: 10}
-	elbMutating          = bucket{name: "elb-mutating", size: 20, refill: 3}
+	elbAccount           = opqueue.Bucket{Name: "elb-account", Size: 40, Refill: 10}
+	elbResourceIntensive = opqueue.Bucket{Name: "elb-resource-intensive", Size: 10, Refill: 0.2}
+	elbRegistration      = opqueue.Bucket{Name: "elb-registration", Size: 20, Refill: 4}
+	elbNonMutating       = opqueue.Bucket{Name: "elb-non-mutating", Size: 40, Refill: 10}
+	elbMutating          = opqueue.Bucket{Name: "elb-mutating", Size: 20, Refill: 3}
 )
 
 // EC2 has a bucket per action, from "Request throttling for the Amazon EC2 API"
 // in the EC2 developer guide. The sizes below are those of the kinds of actions.
 // DescribeSecurityGroups counts as non-mutating only with a filter or MaxResults;
 // this package sends both.
-func ec2NonMutating(action string) []bucket { return ec2Bucket(action, 100, 20) }
+func ec2NonMutating(action string) opqueue.Bucket { return ec2Bucket(action, 100, 20) }
 
-func ec2Mutating(action string) []bucket { return ec2Bucket(action, 50, 5) }
+func ec2Mutating(action string) opqueue.Bucket { return ec2Bucket(action, 50, 5) }
 
-func ec2ResourceIntensive(action string) []bucket { return ec2Bucket(action, 50, 5) }
+func ec2ResourceIntensive(action string) opqueue.Bucket { return ec2Bucket(action, 50, 5) }
 
-func ec2Bucket(action string, size int, refill float64) []bucket {
-	return []bucket{{name: serviceEC2 + "-" + action, size: size, refill: refill}}
+func ec2Bucket(action string, size, refill float64) opqueue.Bucket {
+	return opqueue.Bucket{Name: serviceEC2 + "-" + action, Size: size, Refill: refill, Alone: true}
 }
 
-// actions holds every action that this package calls, with the buckets that an
-// attempt takes a token from, in this order.
-var actions = map[string][]bucket{
-	"elasticloadbalancing:AddTags":               {elbMutating, elbAccount},
-	"elasticloadbalancing:CreateListener":        {elbMutating, elbAccount},
-	"elasticloadbalancing:CreateLoadBalancer":    {elbResourceIntensive, elbAccount},
-	"elasticloadbalancing:CreateRule":            {elbMutating, elbAccount},
-	"elasticloadbalancing:CreateTargetGroup":     {elbMutating, elbAccount},
-	"elasticloadbalancing:DeleteListener":        {elbMutating, elbAccount},
-	"elasticloadbalancing:DeleteLoadBalancer":    {elbMutating, elbAccount},
-	"elasticloadbalancing:DeleteRule":            {elbMutating, elbAccount},
-	"elasticloadbalancing:DeleteTargetGroup":     {elbMutating, elbAccount},
-	"elasticloadbalancing:DeregisterTargets":     {elbRegistration, elbAccount},
-	"elasticloadbalancing:DescribeListeners":     {elbNonMutating, elbAccount},
-	"elasticloadbalancing:DescribeLoadBalancers": {elbNonMutating, elbAccount},
-	"elasticloadbalancing:DescribeRules":         {elbNonMutating, elbAccount},
-	"elasticloadbalancing:DescribeTags":          {elbNonMutating, elbAccount},
-	"elasticloadbalancing:DescribeTargetGroups":  {elbNonMutating, elbAccount},
-	"elasticloadbalancing:DescribeTargetHealth":  {elbNonMutating, elbAccount},
-	"elasticloadbalancing:ModifyListener":        {elbMutating, elbAccount},
-	"elasticloadbalancing:ModifyRule":            {elbMutating, elbAccount},
-	"elasticloadbalancing:ModifyTargetGroup":     {elbMutating, elbAccount},
-	"elasticloadbalancing:RegisterTargets":       {elbRegistration, elbAccount},
-	"elasticloadbalancing:RemoveTags":            {elbMutating, elbAccount},
-	"elasticloadbalancing:SetRulePriorities":     {elbMutating, elbAccount},
-	"elasticloadbalancing:SetSecurityGroups":     {elbMutating, elbAccount},
-	"elasticloadbalancing:SetSubnets":            {elbResourceIntensive, elbAccount},
+// actions holds every action that this package calls, with the bucket of its
+// category.
+var actions = map[string]opqueue.Bucket{
+	"elasticloadbalancing:AddTags":               elbMutating,
+	"elasticloadbalancing:CreateListener":        elbMutating,
+	"elasticloadbalancing:CreateLoadBalancer":    elbResourceIntensive,
+	"elasticloadbalancing:CreateRule":            elbMutating,
+	"elasticloadbalancing:CreateTargetGroup":     elbMutating,
+	"elasticloadbalancing:DeleteListener":        elbMutating,
+	"elasticloadbalancing:DeleteLoadBalancer":    elbMutating,
+	"elasticloadbalancing:DeleteRule":            elbMutating,
+	"elasticloadbalancing:DeleteTargetGroup":     elbMutating,
+	"elasticloadbalancing:DeregisterTargets":     elbRegistration,
+	"elasticloadbalancing:DescribeListeners":     elbNonMutating,
+	"elasticloadbalancing:DescribeLoadBalancers": elbNonMutating,
+	"elasticloadbalancing:DescribeRules":         elbNonMutating,
+	"elasticloadbalancing:DescribeTags":          elbNonMutating,
+	"elasticloadbalancing:DescribeTargetGroups":  elbNonMutating,
+	"elasticloadbalancing:DescribeTargetHealth":  elbNonMutating,
+	"elasticloadbalancing:ModifyListener":        elbMutating,
+	"elasticloadbalancing:ModifyRule":            elbMutating,
+	"elasticloadbalancing:ModifyTargetGroup":     elbMutating,
+	"elasticloadbalancing:RegisterTargets":       elbRegistration,
+	"elasticloadbalancing:RemoveTags":            elbMutating,
+	"elasticloadbalancing:SetRulePriorities":     elbMutating,
+	"elasticloadbalancing:SetSecurityGroups":     elbMutating,
+	"elasticloadbalancing:SetSubnets":            elbResourceIntensive,
 
 	"ec2:AuthorizeSecurityGroupIngress": ec2ResourceIntensive("AuthorizeSecurityGroupIngress"),
 	"ec2:CreateSecurityGroup":           ec2Mutating("CreateSecurityGroup"),

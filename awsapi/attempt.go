@@ -38,7 +38,8 @@ func (a *attempts) HandleFinalize(
 	ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 ) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	operation := awsmiddleware.GetOperationName(ctx)
-	if err := a.limiter.take(ctx, a.service+":"+operation); err != nil {
+	action := a.service + ":" + operation
+	if err := a.limiter.take(ctx, action); err != nil {
 		return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 	}
 	limited, cancel := context.WithTimeout(ctx, attemptTimeout)
@@ -49,6 +50,9 @@ func (a *attempts) HandleFinalize(
 		// The SDK takes every ended context for the caller's wish and would not
 		// try again; this end was ours.
 		err = fmt.Errorf("no answer within %v: %w", attemptTimeout, context.DeadlineExceeded)
+	}
+	if ClassOf(err) == Throttled {
+		a.limiter.throttled(action)
 	}
 	a.observer.Request(a.service, operation, Code(err), time.Since(start))
 	return out, metadata, err

@@ -42,6 +42,8 @@ type Options struct {
 type Clients struct {
 	ELB *ELB
 	EC2 *EC2
+
+	limiter *limiter
 }
 
 // ELB calls Elastic Load Balancing v2. It is safe for concurrent use.
@@ -126,8 +128,9 @@ func newClients(cfg aws.Config, o Options) *Clients {
 		})
 	}
 	return &Clients{
-		ELB: &ELB{read: elbClient(retryReads()), write: elbClient(aws.NopRetryer{})},
-		EC2: &EC2{read: ec2Client(retryReads()), write: ec2Client(aws.NopRetryer{})},
+		ELB:     &ELB{read: elbClient(retryReads()), write: elbClient(aws.NopRetryer{})},
+		limiter: l,
+		EC2:     &EC2{read: ec2Client(retryReads()), write: ec2Client(aws.NopRetryer{})},
 	}
 }
 

@@ -6,7 +6,8 @@
 //	method        (elb_*.go, ec2.go) values to SDK input, every page, SDK output to values
 //	SDK retry     (client.go) reads: three attempts; writes: one, since the caller diffs again
 //	attempt       (attempt.go) once per attempt, from here on
-//	  tokens      (limiter.go, actions.go) one of each of AWS's buckets that the action drains
+//	  tokens      (limiter.go, actions.go) one of the action's category and one of the account's,
+//	              unless the context brings the token along that its dispatcher took ahead
 //	  time limit  an attempt without an answer ends
 //	  observation (observe.go) service, action, code, duration
 //	SDK transport signs, sends, decodes

@@ -5,76 +5,87 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/tgsync/tgsync/syncer/opqueue"
 )
 
-// bucket is one of AWS's token buckets as published, per account and Region.
-type bucket struct {
-	name   string
-	size   int     // tokens
-	refill float64 // tokens per second
-}
+// Classes of ELBv2 requests. Each is guaranteed a part of the account's refill;
+// what one leaves is used by the others. A context names the class of the calls
+// made in it (opqueue.WithClass); else it goes by the action.
+const (
+	ClassRegistration = "registration"
+	ClassReadiness    = "readiness"
+	ClassProvisioning = "provisioning"
+	ClassAudit        = "audit" // and first observation
+)
 
-// tokens hands out the tokens of one bucket.
-type tokens interface {
-	// Wait takes one token, or returns an error without one when ctx ends first
-	// or would.
-	Wait(ctx context.Context) error
+// classes divide the account bucket's refill of 10 tokens a second. Registration
+// has a floor: no other class takes the bucket below half of its size, so that a
+// burst of changes always finds room.
+var classes = []opqueue.Class{
+	{Name: ClassRegistration, Refill: 4, Floor: 20},
+	{Name: ClassReadiness, Refill: 3},
+	{Name: ClassProvisioning, Refill: 2},
+	{Name: ClassAudit, Refill: 1},
 }
-
-var _ tokens = (*rate.Limiter)(nil)
 
 // limiter keeps attempts inside AWS's budget, so that AWS hardly ever has to
 // throttle. It is shared by all clients of the process.
-type limiter struct {
-	buckets  map[string]tokens // by name; written by newLimiter only
-	observer Observer
-}
+type limiter struct{ budget *opqueue.Budget }
 
 // newLimiter returns a limiter with full buckets. Share scales size and refill:
 // the rest is left to whoever else calls AWS from this account.
 func newLimiter(share float64, observer Observer) *limiter {
-	l := &limiter{buckets: map[string]tokens{}, observer: observer}
-	for _, needed := range actions {
-		for _, b := range needed {
-			l.buckets[b.name] = b.tokens(share)
+	o := opqueue.BudgetOptions{
+		Share:   share,
+		Shared:  elbAccount,
+		Classes: classes,
+		Observe: func(bucket string, waited time.Duration) { observer.TokenWait(bucket, waited) },
+	}
+	known := map[string]bool{}
+	for _, b := range actions {
+		if !known[b.Name] {
+			known[b.Name] = true
+			o.Categories = append(o.Categories, b)
 		}
 	}
-	return l
+	return &limiter{opqueue.NewBudget(o)}
 }
 
-// tokens returns the bucket, full and scaled. A bucket of less than one token
-// would never give any.
-func (b bucket) tokens(share float64) tokens {
-	return rate.NewLimiter(rate.Limit(b.refill*share), max(1, int(float64(b.size)*share)))
-}
-
-// take takes the tokens that one attempt of an action costs. The category's comes
-// first, so that nobody who waits for it sits on a token of the account, which
-// all actions need.
+// take takes what one attempt of an action costs: a token of its category, and with
+// it one of the account. A call that brings its token along does not pay twice.
 func (l *limiter) take(ctx context.Context, action string) error {
-	needed, ok := actions[action]
+	category, ok := actions[action]
 	if !ok {
 		return fmt.Errorf("no token bucket is known for %s", action)
 	}
-	for _, b := range needed {
-		start := time.Now()
-		err := l.buckets[b.name].Wait(ctx)
-		l.observer.TokenWait(b.name, time.Since(start))
-		if err != nil {
-			return &tokenError{bucket: b.name, err: err}
-		}
+	class := ClassProvisioning
+	if category.Name == elbRegistration.Name {
+		class = ClassRegistration
+	}
+	if err := l.budget.Pay(ctx, category.Name, class); err != nil {
+		return &tokenError{err: err}
 	}
 	return nil
 }
 
-// tokenError says that the caller's context ended before the attempt had its
-// tokens: nothing was sent.
-type tokenError struct {
-	bucket string
-	err    error
+// throttled says that AWS refused an attempt of an action for its rate.
+func (l *limiter) throttled(action string) { l.budget.Throttled(actions[action].Name) }
+
+// RegistrationToken waits for a token for RegisterTargets or DeregisterTargets. A
+// call made in opqueue.WithToken of it spends it.
+func (c *Clients) RegistrationToken(ctx context.Context) (*opqueue.Token, error) {
+	return c.limiter.budget.Take(ctx, elbRegistration.Name, ClassRegistration)
 }
 
-func (e *tokenError) Error() string { return "wait for a token of " + e.bucket + ": " + e.err.Error() }
+// ReadToken waits for a token for a Describe call of a class.
+func (c *Clients) ReadToken(ctx context.Context, class string) (*opqueue.Token, error) {
+	return c.limiter.budget.Take(ctx, elbNonMutating.Name, class)
+}
+
+// tokenError says that the caller's context ended before the attempt had its
+// tokens: nothing was sent.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return e.err.Error() }
 
 func (e *tokenError) Unwrap() error { return e.err }

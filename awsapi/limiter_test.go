@@ -10,10 +10,13 @@ import (
 
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tgsync/tgsync/syncer/opqueue"
 )
 
 // Published numbers: a full bucket passes at once, then calls come at the rate of
-// the refill. Size and refill are seen from outside, in virtual time.
+// the refill. Size and refill are seen from outside, in virtual time. Reading has
+// 20 tokens less at once than its bucket of 40: registration's floor.
 func TestBucketsAsPublished(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method string
@@ -22,14 +25,14 @@ func TestBucketsAsPublished(t *testing.T) {
 		gap    time.Duration // from one call to the next, once the bucket is empty
 	}{
 		"registration":            {method: "RegisterTargets", burst: 20, gap: 250 * time.Millisecond},
-		"non-mutating":            {method: "DescribeTargetHealth", burst: 40, gap: 100 * time.Millisecond},
+		"non-mutating":            {method: "DescribeTargetHealth", burst: 20, gap: 100 * time.Millisecond},
 		"mutating":                {method: "ModifyRule", burst: 20, gap: time.Second / 3},
 		"resource-intensive":      {method: "SetSubnets", burst: 10, gap: 5 * time.Second},
 		"ec2 non-mutating":        {method: "DescribeSecurityGroups", burst: 100, gap: 50 * time.Millisecond},
 		"ec2 mutating":            {method: "CreateSecurityGroup", burst: 50, gap: 200 * time.Millisecond},
 		"ec2 resource-intensive":  {method: "RevokeIngress", burst: 50, gap: 200 * time.Millisecond},
 		"a share of registration": {method: "RegisterTargets", share: 0.8, burst: 16, gap: 312500 * time.Microsecond},
-		"a share scales sizes":    {method: "SetSubnets", share: 0.25, burst: 2, gap: 20 * time.Second},
+		"a share scales sizes":    {method: "SetSubnets", share: 0.5, burst: 5, gap: 10 * time.Second},
 		"never less than one":     {method: "SetSubnets", share: 0.01, burst: 1, gap: 500 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,26 +89,63 @@ func TestCategoriesAsPublished(t *testing.T) {
 	require.Equal(t, len(everyCall), listed)
 }
 
-// All of ELBv2's actions drain the account's bucket: reading delays registering,
-// and the wait is seen under the account's name. EC2 is not part of it.
+// All of ELBv2's actions drain the account's bucket, and the wait is seen under the
+// account's name. Reading leaves registration its floor of 20 tokens. EC2 is not part
+// of it.
 func TestAccountBucketIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sightings{}
 		c := clients(t, Options{HTTPClient: &wire{}, Observer: s})
-		for range 40 {
-			require.NoError(t, everyCall["DescribeTargetHealth"].do(t.Context(), c))
+		do := func(method string) { require.NoError(t, everyCall[method].do(t.Context(), c)) }
+		start := time.Now()
+		for range 20 {
+			do("DescribeTargetHealth")
 		}
+		do("DescribeSubnets")
+		do("RegisterTargets")
+		require.Zero(t, time.Since(start))
+		do("DescribeTargetHealth") // when the bucket, now at 19, is one above the floor
+		require.InDelta(t, 200*time.Millisecond, time.Since(start), float64(time.Microsecond))
+		require.Zero(t, s.waits["elb-non-mutating"])
+		require.InDelta(t, 200*time.Millisecond, s.waits["elb-account"], float64(time.Microsecond))
+		require.Equal(t, map[string]int{
+			"elb-account": 22, "elb-non-mutating": 21, "elb-registration": 1, "ec2-DescribeSubnets": 1,
+		}, s.tokens)
+		require.Zero(t, s.took[len(s.took)-1], "the wait is no part of the request's duration")
+	})
+}
+
+// A call made with a token that was taken ahead does not pay twice.
+func TestTokenTakenAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sightings{}
+		c := clients(t, Options{HTTPClient: &wire{}, Observer: s})
+		token, err := c.RegistrationToken(t.Context())
+		require.NoError(t, err)
+		ctx := opqueue.WithToken(t.Context(), token)
+		require.NoError(t, everyCall["RegisterTargets"].do(ctx, c))
+		require.Equal(t, map[string]int{"elb-account": 1, "elb-registration": 1}, s.tokens)
+		require.NoError(t, everyCall["RegisterTargets"].do(ctx, c))
+		require.Equal(t, map[string]int{"elb-account": 2, "elb-registration": 2}, s.tokens)
+	})
+}
+
+// What AWS throttles goes slower for a while, and nothing else of EC2 does.
+func TestThrottlingSlowsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{answer: func(form url.Values, n int) (int, string) {
+			if n == 1 {
+				return 400, failure(form, "ThrottlingException")
+			}
+			return 200, fine(form.Get("Action"))
+		}}
+		c := clients(t, Options{HTTPClient: w})
+		require.Equal(t, Throttled, ClassOf(everyCall["RegisterTargets"].do(t.Context(), c)))
 		start := time.Now()
 		require.NoError(t, everyCall["DescribeSubnets"].do(t.Context(), c))
 		require.Zero(t, time.Since(start))
 		require.NoError(t, everyCall["RegisterTargets"].do(t.Context(), c))
-		require.InDelta(t, 100*time.Millisecond, time.Since(start), float64(time.Microsecond))
-		require.Zero(t, s.waits["elb-registration"])
-		require.InDelta(t, 100*time.Millisecond, s.waits["elb-account"], float64(time.Microsecond))
-		require.Equal(t, map[string]int{
-			"elb-account": 41, "elb-non-mutating": 40, "elb-registration": 1, "ec2-DescribeSubnets": 1,
-		}, s.tokens)
-		require.Zero(t, s.took[len(s.took)-1], "the wait is no part of the request's duration")
+		require.Greater(t, time.Since(start), 300*time.Millisecond, "the bucket is taken for empty, and refills by 0.7 of 4 a second")
 	})
 }
 

@@ -33,6 +33,7 @@ type Metrics struct {
 	awsRequests  *prometheus.CounterVec
 	awsDuration  *prometheus.HistogramVec
 	tokenWait    *prometheus.HistogramVec
+	drift        prometheus.Counter
 	passes       *prometheus.CounterVec
 	passDuration prometheus.Histogram
 }
@@ -70,6 +71,10 @@ func New(version string) *Metrics {
 			Namespace: namespace, Name: "token_wait_seconds", Help: "Time that a request to AWS waited for a token of a bucket.",
 			Buckets: append([]float64{0.001}, latencyBuckets...),
 		}, []string{"bucket"}),
+		drift: f.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "drift_repaired_total",
+			Help: "Targets that somebody else had registered or deregistered, found by comparing with AWS.",
+		}),
 		passes: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "ingress_group_passes_total",
 			Help: "Provisioning passes over an Ingress group by result: ok, or the class of the error.",
@@ -106,6 +111,35 @@ func (m *Metrics) WatchPending(operation string, groups func() int, oldest func(
 		Namespace: namespace, Name: "oldest_pending_change_seconds", ConstLabels: label,
 		Help: "Age of the oldest change that AWS has not accepted yet; 0 when there is none.",
 	}, func() float64 { return oldest().Seconds() })
+}
+
+// DriftFound records targets that somebody else changed.
+func (m *Metrics) DriftFound(targets int) { m.drift.Add(float64(targets)) }
+
+// WatchParked shows the targets that AWS refuses, by reason. The function is asked
+// at every scrape; reasons that it does not name have no series.
+func (m *Metrics) WatchParked(parked func() map[string]int) {
+	m.registry.MustRegister(parkedTargets{parked, prometheus.NewDesc(
+		prometheus.BuildFQName(namespace, "", "parked_targets"),
+		"Targets that AWS refuses, kept apart from those it takes, by reason.", []string{"reason"}, nil)})
+}
+
+// parkedTargets makes samples of what its function says.
+type parkedTargets struct {
+	parked func() map[string]int
+	desc   *prometheus.Desc
+}
+
+var _ prometheus.Collector = parkedTargets{}
+
+// Describe implements prometheus.Collector.
+func (p parkedTargets) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
+
+// Collect implements prometheus.Collector.
+func (p parkedTargets) Collect(ch chan<- prometheus.Metric) {
+	for reason, n := range p.parked() {
+		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(n), reason)
+	}
 }
 
 // Request records one attempt of a request to AWS.

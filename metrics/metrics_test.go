@@ -42,6 +42,8 @@ func TestMetrics(t *testing.T) {
 	queue.Add("x")
 	groups, oldest := 0, time.Duration(0)
 	m.WatchPending("register", func() int { return groups }, func() time.Duration { return oldest })
+	m.WatchParked(func() map[string]int { return map[string]int{"Invalid": 3} })
+	m.DriftFound(2)
 	m.TargetsProgrammed("register", 7, 300*time.Millisecond)
 	m.TargetsProgrammed("register", 1, 0)
 	m.Request("elasticloadbalancing", "RegisterTargets", "OK", 60*time.Millisecond)
@@ -57,6 +59,8 @@ func TestMetrics(t *testing.T) {
 		`tgsync_pending_changes{operation="register"} 0`,
 		`tgsync_oldest_pending_change_seconds{operation="register"} 0`,
 		`tgsync_aws_requests_total{code="OK",operation="RegisterTargets",service="elasticloadbalancing"} 1`,
+		`tgsync_parked_targets{reason="Invalid"} 3`,
+		`tgsync_drift_repaired_total 2`,
 		`tgsync_token_wait_seconds_sum{bucket="elb-account"} 1`,
 		`tgsync_ingress_group_passes_total{result="ok"} 1`,
 		`workqueue_depth{name="registration"} 1`,

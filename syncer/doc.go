@@ -6,9 +6,14 @@
 //
 //	informers.go  caches of Ingresses, classes, Services and EndpointSlices, trimmed to what is read
 //	handlers.go   event -> keys {target group, operation}, with the time at which the change happened
-//	syncer.go     two work queues, one for each of AWS's token categories; the bindings of today
+//	syncer.go     two queues, one for each of AWS's token categories; the bindings of today
 //	worker.go     key -> desired set -> plan -> one call -> what comes next
-//	group.go      what is known of one group: observed, in flight, pending
+//	group.go      what is known of one group: observed, in flight
+//
+// A queue (package opqueue) brings together a key that is ready, a worker and a token, in
+// this order, and only then decides which key it is: the one whose change is oldest, where
+// what a terminating pod's deregistration has waited counts more. The plan is made after
+// that, from the caches as they are then. A token whose plan turns out empty goes back.
 //
 // The pure parts are packages of their own: target (sets and plans) and endpoints
 // (EndpointSlices to desired set). Which Service port feeds which group is decided by
@@ -35,8 +40,9 @@
 //	goroutine             started by        ends when                    may block on
 //	informers             Informers.Start   its stop channel closes      the API server
 //	event handlers        client-go         the informers end            nothing
-//	8 registration, 4     Syncer.Run        the queues shut down; a      AWS, tokens
-//	read workers                            call under way has 10 s
+//	2 dispatchers, with   Syncer.Run        its context ends; a call     AWS, tokens
+//	8 registration and 4                    under way has 10 s
+//	read workers
 //	Syncer.Run            cmd/tgsync        its context ends and the     nothing
 //	                                        workers have returned
 //	provision.Loop.Run    cmd/tgsync        its context ends             AWS, tokens, the API server

@@ -1,6 +1,8 @@
 package syncer
 
 import (
+	"maps"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -22,32 +24,16 @@ const (
 // Operations returns the operations that Pending knows.
 func Operations() []string { return []string{string(register), string(deregister)} }
 
-// change is what waits for one operation of a group.
-type change struct {
-	since   time.Time // when the first of the waiting changes became known
-	trigger time.Time // when the first of them happened in Kubernetes; zero: not known
+// of returns an operation's part of a plan.
+func (op operation) of(p target.Plan) []target.Target {
+	if op == register {
+		return p.Register
+	}
+	return p.Deregister
 }
 
-// merge returns a change that is as old as the older of the two.
-func (c change) merge(o change) change {
-	if c.since.IsZero() || !o.since.IsZero() && o.since.Before(c.since) {
-		c.since = o.since
-	}
-	if c.trigger.IsZero() || !o.trigger.IsZero() && o.trigger.Before(c.trigger) {
-		c.trigger = o.trigger
-	}
-	return c
-}
-
-// latency returns the time since the change happened; 0 if that is not known.
-func (c change) latency() time.Duration {
-	if c.trigger.IsZero() {
-		return 0
-	}
-	return time.Since(c.trigger)
-}
-
-// group is what the syncer knows of one target group in AWS.
+// group is what the syncer knows of one target group in AWS. What waits to be done
+// is in the queues, not here.
 type group struct {
 	arn string
 
@@ -60,32 +46,17 @@ type group struct {
 	// generation counts the calls that have returned. An observation that began
 	// before the last of them may not show it and is thrown away.
 	generation int
-	pending    map[operation]change
-	sending    map[operation]change
-	lastEnd    map[operation]time.Time
+	parking    parking
+	failures   int // calls in a row whose outcome is open
+	// audit is when the group is compared with AWS although nothing has changed.
+	audit time.Time
+	// secondLook is when a call whose outcome was open has had its effect, if it ever
+	// has one.
+	secondLook time.Time
 }
 
 func newGroup(arn string) *group {
-	return &group{
-		arn: arn, inFlight: target.Set{},
-		pending: map[operation]change{}, sending: map[operation]change{}, lastEnd: map[operation]time.Time{},
-	}
-}
-
-// changed notes that desired may differ now.
-func (g *group) changed(c change) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, op := range []operation{register, deregister} {
-		g.pending[op] = g.pending[op].merge(c)
-	}
-}
-
-// waiting returns since when a change waits for op; zero: nothing waits.
-func (g *group) waiting(op operation) time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.pending[op].merge(g.sending[op]).since
+	return &group{arn: arn, inFlight: target.Set{}, parking: newParking()}
 }
 
 // known reports whether the group has been observed.
@@ -95,68 +66,60 @@ func (g *group) known() bool {
 	return g.observed != nil
 }
 
-// rest returns how long op has to wait so that its calls are interval apart.
-func (g *group) rest(op operation, interval time.Duration) time.Duration {
+// plan returns what can be done now to make the group as desired: nothing of what
+// is in flight or parked, and nothing at all before the group has been observed.
+func (g *group) plan(desired target.Set) target.Plan {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.lastEnd[op].IsZero() {
-		return 0
+	return g.planLocked(desired)
+}
+
+func (g *group) planLocked(desired target.Set) target.Plan {
+	if g.observed == nil {
+		return target.Plan{}
 	}
-	return interval - time.Since(g.lastEnd[op])
+	g.parking.forget(desired)
+	left := g.parking.away(time.Now())
+	maps.Copy(left, g.inFlight)
+	return target.Diff(desired, g.observed, left)
 }
 
 // begin takes the next batch of op: at most size targets of the plan, which are
-// in flight from then on. An empty batch means that there is nothing to do now.
-func (g *group) begin(op operation, desired target.Set, size int) []target.Target {
+// in flight from then on, and whether more are left. An empty batch means that
+// there is nothing to do now.
+func (g *group) begin(op operation, desired target.Set, size int) (batch []target.Target, more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.observed == nil {
-		return nil // the observation adds the key again
-	}
-	plan := target.Diff(desired, g.observed, g.inFlight)
-	batch := plan.Register
-	if op == deregister {
-		batch = plan.Deregister
-	}
-	if len(batch) == 0 {
-		delete(g.pending, op)
-		return nil
-	}
-	g.sending[op] = g.pending[op]
-	if len(batch) > size {
-		batch = batch[:size] // the rest stays pending: its key comes again when this call returns
-	} else {
-		delete(g.pending, op)
-	}
+	todo := op.of(g.planLocked(desired))
+	batch = todo[:min(len(todo), g.parking.limit(op, size))]
 	for _, t := range batch {
 		g.inFlight[t] = struct{}{}
 	}
-	return batch
+	return batch, len(batch) < len(todo)
 }
 
-// end applies the answer to a batch and returns the change that it carried. An
-// error that leaves the outcome open makes everything known about the group a
-// guess: it must be observed again.
-func (g *group) end(op operation, batch []target.Target, class awsapi.Class) change {
+// end applies the answer to a batch, and returns the target that was parked, if
+// any. An error that leaves the outcome open makes everything known about the
+// group a guess: it must be observed again.
+func (g *group) end(op operation, batch []target.Target, class awsapi.Class) *parkedTarget {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.generation++
-	g.lastEnd[op] = time.Now()
 	for _, t := range batch {
 		delete(g.inFlight, t)
 	}
-	sent := g.sending[op]
-	delete(g.sending, op)
 	switch class {
 	case awsapi.OK:
+		g.failures = 0
+		g.parking.accepted(op, batch)
 		g.applyLocked(op, batch)
-	case awsapi.Unavailable:
+	case awsapi.Invalid, awsapi.Limit:
+		return g.parking.refused(op, batch, class)
+	case awsapi.Unavailable, awsapi.Canceled:
 		g.observed = nil
-		g.pending[op] = g.pending[op].merge(sent)
-	default:
-		g.pending[op] = g.pending[op].merge(sent)
+	default: // AWS did nothing.
 	}
-	return sent
+	return nil
 }
 
 // applyLocked records what AWS has accepted.
@@ -180,21 +143,97 @@ func (g *group) currentGeneration() int {
 	return g.generation
 }
 
-// observedAt takes in an observation that began at the given generation. It
-// reports false if a call has returned since: then the observation may be older
-// than what the call did, and one more is needed.
-func (g *group) observedAt(generation int, health []awsapi.TargetHealth) bool {
+// observation is what came of asking AWS about a group.
+type observation struct {
+	stale bool // a call has returned since: one more is needed
+	drift int  // targets that somebody else registered or deregistered
+}
+
+// observedAt takes in an observation that began at the given generation.
+func (g *group) observedAt(generation int, health []awsapi.TargetHealth) observation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.generation != generation {
-		return false
+		return observation{stale: true}
 	}
-	g.observed = target.Set{}
+	now := target.Set{}
 	for _, h := range health {
 		// A draining target is on its way out: for us it is not registered.
 		if h.State != awsapi.StateDraining {
-			g.observed[h.Target] = struct{}{}
+			now[h.Target] = struct{}{}
 		}
 	}
-	return true
+	var o observation
+	if g.observed != nil {
+		plan := target.Diff(g.observed, now, g.inFlight)
+		o.drift = len(plan.Register) + len(plan.Deregister)
+	}
+	g.observed = now
+	return o
+}
+
+// nextLook returns when the group is to be compared with AWS again. Audits come at
+// first at a random moment of the interval, so that groups that were found together
+// spread, and then once an interval; a second look after a call whose outcome was
+// open comes in between.
+func (g *group) nextLook(interval time.Duration) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if g.audit.IsZero() {
+		g.audit = now.Add(rand.N(interval)) //nolint:gosec // spreads load, guards nothing
+	}
+	for !g.audit.After(now) {
+		g.audit = g.audit.Add(interval)
+	}
+	if g.secondLook.After(now) && g.secondLook.Before(g.audit) {
+		return g.secondLook
+	}
+	return g.audit
+}
+
+// nextTry returns when a parked target of an operation is tried again; zero: none
+// is parked.
+func (g *group) nextTry(op operation) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.parking.next(op)
+}
+
+// failed notes that the outcome of a call is open and returns how long to wait
+// before looking: not at all the first time, then longer and longer, since what is
+// found makes the next call leave at once.
+func (g *group) failed() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.failures
+	g.failures++
+	g.secondLook = time.Now().Add(secondLook)
+	if n == 0 {
+		return 0
+	}
+	return jitter(min(firstLook<<min(n, 8), lastLook))
+}
+
+// busy reports whether a call for the group is under way.
+func (g *group) busy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.inFlight) > 0
+}
+
+// distrust makes what is known of the group a guess.
+func (g *group) distrust() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.observed = nil
+}
+
+// parked counts the parked targets by reason.
+func (g *group) parked(count map[string]int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.parking.parked {
+		count[string(p.class)]++
+	}
 }

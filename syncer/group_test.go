@@ -3,8 +3,6 @@ package syncer
 import (
 	"net/netip"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,45 +24,53 @@ func health(state string, ts ...target.Target) []awsapi.TargetHealth {
 
 var a, b, c = tg("10.0.0.1"), tg("10.0.0.2"), tg("10.0.0.3")
 
+// begins takes a batch and compares it.
+func begins(t *testing.T, g *group, op operation, desired target.Set, want ...target.Target) {
+	t.Helper()
+	batch, more := g.begin(op, desired, 10)
+	require.ElementsMatch(t, want, batch)
+	require.False(t, more)
+}
+
 func TestGroupPlansNothingBeforeItIsObserved(t *testing.T) {
 	g := newGroup("arn")
-	g.changed(change{since: time.Now()})
-	require.Empty(t, g.begin(register, target.NewSet(a), 10))
-	require.False(t, g.waiting(register).IsZero(), "the change still waits")
-	require.True(t, g.observedAt(g.currentGeneration(), nil))
-	require.Equal(t, []target.Target{a}, g.begin(register, target.NewSet(a), 10))
+	require.False(t, g.known())
+	begins(t, g, register, target.NewSet(a))
+	require.False(t, g.observedAt(g.currentGeneration(), nil).stale)
+	require.True(t, g.known())
+	begins(t, g, register, target.NewSet(a), a)
 }
 
 func TestGroupDrainingIsNotRegistered(t *testing.T) {
 	g := newGroup("arn")
-	require.True(t, g.observedAt(0, append(health("draining", a), health("healthy", b)...)))
-	require.Equal(t, []target.Target{a}, g.begin(register, target.NewSet(a, b), 10))
-	require.Empty(t, g.begin(deregister, target.NewSet(b), 10), "what drains is not deregistered again")
+	require.False(t, g.observedAt(0, append(health("draining", a), health("healthy", b)...)).stale)
+	begins(t, g, register, target.NewSet(a, b), a)
+	begins(t, g, deregister, target.NewSet(b)) // what drains is not deregistered again
 }
 
 func TestGroupInFlightIsInNoOtherPlan(t *testing.T) {
 	g := newGroup("arn")
-	require.True(t, g.observedAt(0, health("healthy", a)))
-	require.Equal(t, []target.Target{b}, g.begin(register, target.NewSet(a, b), 10))
+	require.False(t, g.observedAt(0, health("healthy", a)).stale)
+	begins(t, g, register, target.NewSet(a, b), b)
 	// b is unwanted again while it is being registered.
-	require.Equal(t, []target.Target{a}, g.begin(deregister, target.NewSet(), 10))
+	begins(t, g, deregister, target.NewSet(), a)
 	g.end(register, []target.Target{b}, awsapi.OK)
-	require.Equal(t, []target.Target{b}, g.begin(deregister, target.NewSet(), 10))
+	begins(t, g, deregister, target.NewSet(), b)
 }
 
 func TestGroupBatches(t *testing.T) {
 	g := newGroup("arn")
-	require.True(t, g.observedAt(0, nil))
-	g.changed(change{since: time.Now()})
+	require.False(t, g.observedAt(0, nil).stale)
 	want := target.NewSet(a, b, c)
-	first := g.begin(register, want, 2)
+	first, more := g.begin(register, want, 2)
 	require.Equal(t, []target.Target{a, b}, first)
+	require.True(t, more)
 	g.end(register, first, awsapi.OK)
-	require.False(t, g.waiting(register).IsZero(), "the rest waits")
-	second := g.begin(register, want, 2)
+	second, more := g.begin(register, want, 2)
 	require.Equal(t, []target.Target{c}, second)
+	require.False(t, more)
 	g.end(register, second, awsapi.OK)
-	require.True(t, g.waiting(register).IsZero())
+	require.True(t, g.plan(want).Empty())
 }
 
 func TestGroupAfterAnError(t *testing.T) {
@@ -73,20 +79,20 @@ func TestGroupAfterAnError(t *testing.T) {
 		known bool
 		again []target.Target
 	}{
-		"refused: the same plan again":                       {class: awsapi.Invalid, known: true, again: []target.Target{a}},
+		"denied: the same plan again":                        {class: awsapi.Denied, known: true, again: []target.Target{a}},
+		"refused: parked":                                    {class: awsapi.Invalid, known: true},
 		"throttled: the same plan again":                     {class: awsapi.Throttled, known: true, again: []target.Target{a}},
 		"outcome open: nothing is planned until it is known": {class: awsapi.Unavailable},
+		"cut off: the same":                                  {class: awsapi.Canceled},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := newGroup("arn")
-			require.True(t, g.observedAt(0, nil))
-			since := time.Now()
-			g.changed(change{since: since})
-			g.end(register, g.begin(register, target.NewSet(a), 10), tt.class)
-			require.Equal(t, since, g.waiting(register), "the change keeps its age")
+			require.False(t, g.observedAt(0, nil).stale)
+			begins(t, g, register, target.NewSet(a), a)
+			g.end(register, []target.Target{a}, tt.class)
 			require.Equal(t, tt.known, g.known())
-			require.Equal(t, tt.again, g.begin(register, target.NewSet(a), 10))
+			begins(t, g, register, target.NewSet(a), tt.again...)
 		})
 	}
 }
@@ -95,36 +101,10 @@ func TestGroupAfterAnError(t *testing.T) {
 // was given before a registration, and arrives after it.
 func TestGroupStaleObservation(t *testing.T) {
 	g := newGroup("arn")
-	require.True(t, g.observedAt(0, nil))
+	require.False(t, g.observedAt(0, nil).stale)
 	before := g.currentGeneration()
-	batch := g.begin(register, target.NewSet(a), 10)
-	g.end(register, batch, awsapi.OK)
-	require.False(t, g.observedAt(before, nil), "older than the call")
-	require.Equal(t, []target.Target{a}, g.begin(deregister, target.NewSet(), 10))
-}
-
-func TestGroupRest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newGroup("arn")
-		require.True(t, g.observedAt(0, nil))
-		require.Zero(t, g.rest(register, time.Second), "the first change never waits")
-		g.end(register, g.begin(register, target.NewSet(a), 10), awsapi.OK)
-		require.Equal(t, time.Second, g.rest(register, time.Second))
-		require.Zero(t, g.rest(deregister, time.Second), "the other operation does not wait")
-		time.Sleep(time.Second)
-		require.LessOrEqual(t, g.rest(register, time.Second), time.Duration(0))
-	})
-}
-
-func TestChangeMerge(t *testing.T) {
-	early, late := time.Unix(1, 0), time.Unix(2, 0)
-	tests := map[string]struct{ a, b, want change }{
-		"the older since counts":      {change{since: late}, change{since: early}, change{since: early}},
-		"the older trigger counts":    {change{early, late}, change{late, early}, change{early, early}},
-		"no trigger is not a trigger": {change{since: early}, change{late, late}, change{early, late}},
-		"nothing waited":              {change{}, change{late, late}, change{late, late}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) { require.Equal(t, tt.want, tt.a.merge(tt.b)) })
-	}
+	begins(t, g, register, target.NewSet(a), a)
+	g.end(register, []target.Target{a}, awsapi.OK)
+	require.True(t, g.observedAt(before, nil).stale, "older than the call")
+	begins(t, g, deregister, target.NewSet(), a)
 }

@@ -6,21 +6,31 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/tgsync/tgsync/syncer/opqueue"
 )
 
 // addHandlers makes events into keys. Handlers do no work and no I/O: they run on
 // the informer's goroutine and everything behind them would wait.
 func (s *Syncer) addHandlers() error {
 	_, err := s.o.Informers.EndpointSlices.Informer().AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(obj any, initial bool) { s.sliceChanged(nil, obj, initial) },
-		UpdateFunc: func(old, obj any) {
-			before, _ := old.(*discoveryv1.EndpointSlice)
-			s.sliceChanged(before, obj, false)
+		AddFunc: func(obj any, initial bool) {
+			slice, _ := object[*discoveryv1.EndpointSlice](obj)
+			s.sliceChanged(nil, slice, initial)
 		},
-		DeleteFunc: func(obj any) { s.sliceChanged(nil, obj, false) },
+		UpdateFunc: func(old, obj any) {
+			before, _ := object[*discoveryv1.EndpointSlice](old)
+			slice, _ := object[*discoveryv1.EndpointSlice](obj)
+			s.sliceChanged(before, slice, false)
+		},
+		DeleteFunc: func(obj any) {
+			slice, _ := object[*discoveryv1.EndpointSlice](obj)
+			s.sliceChanged(slice, nil, false)
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("handle EndpointSlices: %w", err)
@@ -36,47 +46,83 @@ func (s *Syncer) addHandlers() error {
 	return nil
 }
 
-// sliceChanged notes that the targets of a slice's Service may differ now.
-func (s *Syncer) sliceChanged(old *discoveryv1.EndpointSlice, obj any, initial bool) {
-	slice, ok := object[*discoveryv1.EndpointSlice](obj)
-	if !ok {
-		return
-	}
+// sliceChanged adds the keys of what a change of a slice calls for; nil stands for
+// a slice that is not there before or after. Only the operations that it can have
+// made necessary are added: a key that grows old for nothing would be served before
+// its time, and take with it too few of the changes that follow.
+func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice, initial bool) {
 	now := time.Now()
-	c := change{since: now}
+	since := now
 	// What was there before we were is not a change whose latency is ours.
 	if !initial {
-		c.trigger = triggerTime(old, slice, now)
+		since = triggerTime(before, after, now)
 	}
-	s.serviceChanged(serviceOf(slice), c)
+	slice := after
+	if slice == nil {
+		slice = before
+	}
+	if slice == nil {
+		return
+	}
+	came, went := compare(before, after)
+	for _, b := range s.index.Load().byService[serviceOf(slice)] {
+		if went {
+			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Since: since, Urgent: true})
+		}
+		if came {
+			s.mutations.Add(key{b.GroupARN, register}, opqueue.Change{Since: since})
+		}
+	}
+}
+
+// compare reports whether ready endpoints came and whether some went. A change of
+// the ports is both: it is every endpoint's.
+func compare(before, after *discoveryv1.EndpointSlice) (came, went bool) {
+	if before != nil && after != nil && !equality.Semantic.DeepEqual(before.Ports, after.Ports) {
+		return true, true
+	}
+	was, is := readyAddresses(before), readyAddresses(after)
+	for address := range is {
+		came = came || !was[address]
+	}
+	for address := range was {
+		went = went || !is[address]
+	}
+	return came, went
+}
+
+func readyAddresses(slice *discoveryv1.EndpointSlice) map[string]bool {
+	if slice == nil {
+		return nil
+	}
+	ready := make(map[string]bool, len(slice.Endpoints))
+	for _, ep := range slice.Endpoints {
+		if len(ep.Addresses) > 0 && (ep.Conditions.Ready == nil || *ep.Conditions.Ready) {
+			ready[ep.Addresses[0]] = true
+		}
+	}
+	return ready
 }
 
 // serviceEvent notes that a Service's ports may differ now.
 func (s *Syncer) serviceEvent(obj any) {
 	if svc, ok := object[*corev1.Service](obj); ok {
-		s.serviceChanged(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, change{since: time.Now()})
-	}
-}
-
-// serviceChanged adds the keys of every group that the Service feeds.
-func (s *Syncer) serviceChanged(svc types.NamespacedName, c change) {
-	for _, b := range s.index.Load().byService[svc] {
-		if g := s.group(b.GroupARN); g != nil {
-			g.changed(c)
-			// A new change deserves a new try at once.
-			s.mutations.Forget(key{b.GroupARN, register})
-			s.mutations.Forget(key{b.GroupARN, deregister})
-			s.addBoth(b.GroupARN)
+		for _, b := range s.index.Load().byService[types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}] {
+			s.addBoth(b.GroupARN, opqueue.Change{})
 		}
 	}
 }
 
 // triggerTime returns when the change of a slice happened: what the
 // EndpointSlice controller wrote, if it wrote it for this change. It writes
-// nothing for the deletion of a pod; then the change is as old as its event.
-func triggerTime(old, slice *discoveryv1.EndpointSlice, now time.Time) time.Time {
-	text := slice.Annotations[corev1.EndpointsLastChangeTriggerTime]
-	if old != nil && old.Annotations[corev1.EndpointsLastChangeTriggerTime] == text {
+// nothing for the deletion of a pod or a slice; then the change is as old as its
+// event.
+func triggerTime(before, after *discoveryv1.EndpointSlice, now time.Time) time.Time {
+	if after == nil {
+		return now
+	}
+	text := after.Annotations[corev1.EndpointsLastChangeTriggerTime]
+	if before != nil && before.Annotations[corev1.EndpointsLastChangeTriggerTime] == text {
 		return now
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)

@@ -4,15 +4,18 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
+	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/opqueue"
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
@@ -26,9 +29,6 @@ const (
 	// drainTimeout is how long calls under way may go on after a stop. A call that
 	// is cut off leaves its outcome open.
 	drainTimeout = 10 * time.Second
-	// Failed keys come back after 250 ms, doubling to a minute.
-	firstBackoff = 250 * time.Millisecond
-	lastBackoff  = time.Minute
 )
 
 // TargetAPI is what the syncer needs of AWS. Calls are idempotent; an error of
@@ -37,6 +37,13 @@ type TargetAPI interface {
 	RegisterTargets(ctx context.Context, groupARN string, targets []target.Target) error
 	DeregisterTargets(ctx context.Context, groupARN string, targets []target.Target) error
 	DescribeTargetHealth(ctx context.Context, groupARN string) ([]awsapi.TargetHealth, error)
+}
+
+// Tokens are AWS's permission to call, taken before it is known for which group.
+// A call made in a context that brings one (opqueue.WithToken) spends it.
+type Tokens interface {
+	RegistrationToken(ctx context.Context) (*opqueue.Token, error)
+	ReadToken(ctx context.Context, class string) (*opqueue.Token, error)
 }
 
 // Source tells which Service ports feed which target groups.
@@ -50,24 +57,29 @@ type Source interface {
 // Metrics is what the syncer reports.
 type Metrics interface {
 	TargetsProgrammed(operation string, targets int, latency time.Duration)
+	// DriftFound counts targets that were registered or deregistered by others.
+	DriftFound(targets int)
 }
 
 // Options configure a Syncer.
 type Options struct {
 	AWS           TargetAPI
+	Tokens        Tokens
 	Source        Source
 	Informers     *Informers
 	Metrics       Metrics
+	Events        record.EventRecorder
 	Log           *slog.Logger
 	BatchSize     int           // targets in one call
 	BatchInterval time.Duration // from the end of a group's call to the start of its next of the same operation
+	AuditInterval time.Duration // how often a group is compared with AWS although nothing has changed
 }
 
 // Syncer keeps target groups equal to the endpoints of their Services.
 type Syncer struct {
 	o         Options
-	mutations workqueue.TypedRateLimitingInterface[key]
-	reads     workqueue.TypedRateLimitingInterface[key]
+	mutations *opqueue.Queue[key] // takes registration tokens
+	reads     *opqueue.Queue[key] // takes those of Describe calls
 	index     atomic.Pointer[index]
 
 	// mu guards groups; a group has a lock of its own.
@@ -83,7 +95,16 @@ type index struct {
 
 // New returns a Syncer whose event handlers are in place. Run does the work.
 func New(o Options) (*Syncer, error) {
-	s := &Syncer{o: o, mutations: newQueue("registration"), reads: newQueue("reads"), groups: map[string]*group{}}
+	s := &Syncer{o: o, groups: map[string]*group{}}
+	s.mutations = opqueue.New(opqueue.Options[key]{
+		Run: s.program, Take: o.Tokens.RegistrationToken,
+		Workers: mutationWorkers, Gap: o.BatchInterval, Drain: drainTimeout,
+	})
+	s.reads = opqueue.New(opqueue.Options[key]{
+		Run:     s.observe,
+		Take:    func(ctx context.Context) (*opqueue.Token, error) { return o.Tokens.ReadToken(ctx, awsapi.ClassAudit) },
+		Workers: readWorkers, Drain: drainTimeout,
+	})
 	s.index.Store(&index{})
 	if err := s.addHandlers(); err != nil {
 		return nil, err
@@ -91,62 +112,29 @@ func New(o Options) (*Syncer, error) {
 	return s, nil
 }
 
-func newQueue(name string) workqueue.TypedRateLimitingInterface[key] {
-	return workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[key](firstBackoff, lastBackoff),
-		workqueue.TypedRateLimitingQueueConfig[key]{Name: name})
-}
-
 // Run works until ctx ends. Calls under way are finished, what has not begun is
 // left: whoever comes next finds it by comparing again.
 func (s *Syncer) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	defer s.reads.ShutDown()
-	defer s.mutations.ShutDown()
 	// Nothing is compared, and so nothing deregistered, before all caches are full.
 	if !cache.WaitForCacheSync(ctx.Done(), s.o.Informers.HasSynced) {
 		return nil
 	}
-	calls, cancel := linger(ctx, drainTimeout)
-	defer cancel()
-	for range mutationWorkers {
-		workers.Go(func() { s.work(calls, s.mutations) })
-	}
-	for range readWorkers {
-		workers.Go(func() { s.work(calls, s.reads) })
-	}
-	s.rebind()
-	for {
-		// Only one of these can happen at a time, and rebind does not block.
-		select {
-		case <-ctx.Done():
-			s.mutations.ShutDown()
-			s.reads.ShutDown()
-			workers.Wait()
-			return nil
-		case <-s.o.Source.Changed():
-			s.rebind()
-		}
-	}
-}
-
-// linger returns a context that ends a while after ctx does.
-func linger(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-later.Done():
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.mutations.Run(ctx) })
+	g.Go(func() error { return s.reads.Run(ctx) })
+	g.Go(func() error {
+		s.rebind()
+		for {
+			// Only one of these can happen at a time, and rebind does not block.
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-s.o.Source.Changed():
+				s.rebind()
+			}
 		}
 	})
-	return later, func() {
-		stop()
-		cancel()
-	}
+	return g.Wait()
 }
 
 // rebind takes over the bindings of today: a new group is observed first, one
@@ -159,7 +147,18 @@ func (s *Syncer) rebind() {
 	}
 	previous := s.index.Swap(next)
 	s.mu.Lock()
-	maps.DeleteFunc(s.groups, func(arn string, _ *group) bool { _, bound := next.byARN[arn]; return !bound })
+	for arn, g := range s.groups {
+		if _, bound := next.byARN[arn]; !bound {
+			// With a call under way it is kept: were it bound again, what the call does
+			// would be missed.
+			if g.distrust(); !g.busy() {
+				delete(s.groups, arn)
+			}
+			s.mutations.Remove(key{arn, register})
+			s.mutations.Remove(key{arn, deregister})
+			s.reads.Remove(key{arn, observe})
+		}
+	}
 	for arn := range next.byARN {
 		if s.groups[arn] == nil {
 			s.groups[arn] = newGroup(arn)
@@ -170,17 +169,23 @@ func (s *Syncer) rebind() {
 		if before, had := previous.byARN[arn]; had && before == b {
 			continue
 		}
-		g := s.group(arn)
-		g.changed(change{since: time.Now()})
-		if g.known() {
-			s.addBoth(arn)
-		} else {
-			s.reads.Add(key{arn, observe})
+		s.addBoth(arn, opqueue.Change{})
+		if !s.group(arn).known() {
+			s.reads.Add(key{arn, observe}, opqueue.Change{})
 		}
 	}
 }
 
-// group returns the state of a bound group, or nil.
+// forgetUnbound drops a group that was kept only for its calls under way.
+func (s *Syncer) forgetUnbound(g *group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, bound := s.index.Load().byARN[g.arn]; !bound && !g.busy() {
+		delete(s.groups, g.arn)
+	}
+}
+
+// group returns the state of a group, or nil.
 func (s *Syncer) group(arn string) *group {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,17 +195,21 @@ func (s *Syncer) group(arn string) *group {
 // Pending returns how many groups wait for an operation and the age of the
 // oldest of what they wait for.
 func (s *Syncer) Pending(op string) (groups int, oldest time.Duration) {
-	s.mu.Lock()
-	all := make([]*group, 0, len(s.groups))
-	for _, g := range s.groups {
-		all = append(all, g)
-	}
-	s.mu.Unlock()
-	for _, g := range all {
-		if since := g.waiting(operation(op)); !since.IsZero() {
-			groups++
-			oldest = max(oldest, time.Since(since))
-		}
+	groups, since := s.mutations.Pending(func(k key) bool { return k.op == operation(op) })
+	if groups > 0 {
+		oldest = time.Since(since)
 	}
 	return groups, oldest
+}
+
+// Parked returns how many targets AWS refuses, by the class of the refusal.
+func (s *Syncer) Parked() map[string]int {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.groups))
+	s.mu.Unlock()
+	count := map[string]int{}
+	for _, g := range all {
+		g.parked(count)
+	}
+	return count
 }

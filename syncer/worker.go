@@ -6,25 +6,30 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"k8s.io/client-go/util/workqueue"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/endpoints"
+	"github.com/tgsync/tgsync/syncer/opqueue"
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
 // Times of the workers.
 const (
-	// callTimeout bounds one call, waiting for tokens included: at 4 calls a second
-	// it is what a queue of 240 calls takes.
-	callTimeout = time.Minute
 	// secondLook is when a group is observed once more after a call whose outcome
 	// is open: AWS may still carry it out.
 	secondLook = 30 * time.Second
-	// throttlePause is how long a throttled key stays away. The limiter keeps us
+	// The first look comes at once; while calls keep failing it comes later and
+	// later, from 500 ms doubling to a minute.
+	firstLook = 250 * time.Millisecond
+	lastLook  = time.Minute
+	// throttlePause is how long a throttled key stays away. The budget keeps us
 	// below AWS's rates: throttling means that somebody else uses them too.
 	throttlePause = time.Second
 )
+
+// reasonRefused is the reason of the event for a target that AWS does not take.
+const reasonRefused = "TargetRefused"
 
 // key is one unit of work: an operation on a target group.
 type key struct {
@@ -32,112 +37,122 @@ type key struct {
 	op  operation
 }
 
-// work serves one queue until it is shut down. Keys of one queue never run
-// twice at the same time: the queue sees to that.
-func (s *Syncer) work(ctx context.Context, q workqueue.TypedRateLimitingInterface[key]) {
-	for {
-		k, shutdown := q.Get()
-		if shutdown {
-			return
-		}
-		if g := s.group(k.arn); g != nil {
-			call, cancel := context.WithTimeout(ctx, callTimeout)
-			if k.op == observe {
-				s.observe(call, g)
-			} else {
-				s.program(call, g, k.op)
-			}
-			cancel()
-		}
-		q.Done(k)
+// program carries out one batch of one operation of a group. It runs with a token
+// in the context, which goes back if there turns out to be nothing to do.
+func (s *Syncer) program(ctx context.Context, k key, since time.Time) opqueue.Result {
+	b, ok := s.index.Load().byARN[k.arn]
+	g := s.group(k.arn)
+	if !ok || g == nil {
+		return opqueue.Done()
 	}
-}
-
-// program carries out one batch of one operation of a group.
-func (s *Syncer) program(ctx context.Context, g *group, op operation) {
-	k := key{g.arn, op}
-	if rest := g.rest(op, s.o.BatchInterval); rest > 0 {
-		s.mutations.AddAfter(k, rest)
-		return
+	if next := g.nextTry(k.op); !next.IsZero() {
+		s.mutations.Add(k, opqueue.Change{Since: next})
 	}
-	b, ok := s.index.Load().byARN[g.arn]
-	if !ok {
-		return
+	if !g.known() {
+		return opqueue.Later(secondLook) // the observation adds the key again
 	}
 	desired, err := s.desired(b)
 	if err != nil {
 		// Not found is not zero: the targets stay until the Service is back, or
 		// until the provisioner has taken the group away.
 		s.o.Log.WarnContext(ctx, "targets are held", groupAttr(b), slog.Any("error", err))
-		return
+		return opqueue.Done()
 	}
-	batch := g.begin(op, desired, s.o.BatchSize)
+	batch, more := g.begin(k.op, desired, s.o.BatchSize)
 	if len(batch) == 0 {
-		s.mutations.Forget(k)
-		return
+		return opqueue.Done()
 	}
-	err = s.call(ctx, g.arn, op, batch)
-	sent := g.end(op, batch, awsapi.ClassOf(err))
-	s.after(ctx, b, k, result{batch: batch, sent: sent, err: err})
+	err = s.call(ctx, k, batch)
+	parked := g.end(k.op, batch, awsapi.ClassOf(err))
+	s.forgetUnbound(g)
+	return s.after(ctx, b, k, result{group: g, batch: batch, more: more, since: since, err: err, parked: parked})
 }
 
 // call sends one batch.
-func (s *Syncer) call(ctx context.Context, arn string, op operation, batch []target.Target) error {
-	if op == register {
-		return s.o.AWS.RegisterTargets(ctx, arn, batch)
+func (s *Syncer) call(ctx context.Context, k key, batch []target.Target) error {
+	if k.op == register {
+		return s.o.AWS.RegisterTargets(ctx, k.arn, batch)
 	}
-	return s.o.AWS.DeregisterTargets(ctx, arn, batch)
+	return s.o.AWS.DeregisterTargets(ctx, k.arn, batch)
 }
 
 // result is how a call went.
 type result struct {
+	group *group
 	batch []target.Target
-	sent  change
+	more  bool
+	since time.Time
 	err   error
+	// parked is set if the call was refused because of its only target.
+	parked *parkedTarget
 }
 
 // after decides what comes next once a call has returned.
-func (s *Syncer) after(ctx context.Context, b target.Binding, k key, r result) {
+func (s *Syncer) after(ctx context.Context, b target.Binding, k key, r result) opqueue.Result {
 	log := s.o.Log.With(groupAttr(b), slog.String("operation", string(k.op)), slog.Any("targets", r.batch))
 	switch class := awsapi.ClassOf(r.err); class {
 	case awsapi.OK:
-		latency := r.sent.latency()
-		if latency > 0 {
-			log = log.With(slog.Duration("latency", latency.Round(time.Millisecond)))
-		}
-		log.InfoContext(ctx, "targets programmed")
+		latency := time.Since(r.since)
+		log.InfoContext(ctx, "targets programmed", slog.Duration("latency", latency.Round(time.Millisecond)))
 		s.o.Metrics.TargetsProgrammed(string(k.op), len(r.batch), latency)
-		s.mutations.Forget(k)
+		if r.more {
+			return opqueue.More()
+		}
 		// What changed while these targets were in flight could not be planned.
-		s.addBoth(b.GroupARN)
+		s.addMissing(b, time.Now())
+		return opqueue.Done()
 	case awsapi.Throttled:
-		s.mutations.AddAfter(k, jitter(throttlePause))
-	case awsapi.Unavailable:
+		return opqueue.Later(jitter(throttlePause))
+	case awsapi.Unavailable, awsapi.Canceled:
 		log.WarnContext(ctx, "outcome of a call is open, the group is observed again", slog.Any("error", r.err))
-		s.reads.Add(key{k.arn, observe})
-		s.reads.AddAfter(key{k.arn, observe}, secondLook)
+		s.reads.Add(key{k.arn, observe}, opqueue.Change{Since: time.Now().Add(r.group.failed())})
+		return opqueue.Later(secondLook) // the observation adds the key again
+	case awsapi.Invalid, awsapi.Limit:
+		if r.parked == nil {
+			return opqueue.More() // with half of the targets
+		}
+		log.ErrorContext(ctx, "target is refused and parked", slog.Time("until", r.parked.until), slog.Any("error", r.err))
+		s.warnOfParking(b, r)
+		return opqueue.More() // the others
 	default:
 		log.ErrorContext(ctx, "call failed", slog.String("class", string(class)), slog.Any("error", r.err))
-		s.mutations.AddRateLimited(k)
+		return opqueue.Retry()
 	}
 }
 
-// observe asks AWS what a group has.
-func (s *Syncer) observe(ctx context.Context, g *group) {
-	k := key{g.arn, observe}
-	generation := g.currentGeneration()
-	health, err := s.o.AWS.DescribeTargetHealth(ctx, g.arn)
+// warnOfParking tells the owner of a Service that AWS does not take one of its
+// pods.
+func (s *Syncer) warnOfParking(b target.Binding, r result) {
+	svc, err := s.o.Informers.Services.Lister().Services(b.Service.Namespace).Get(b.Service.Name)
 	if err != nil {
-		s.o.Log.WarnContext(ctx, "cannot observe a target group", slog.String("target_group", g.arn), slog.Any("error", err))
-		s.reads.AddRateLimited(k)
-		return
+		return // nobody to tell
 	}
-	s.reads.Forget(k)
-	if !g.observedAt(generation, health) {
-		s.reads.Add(k)
-		return
+	s.o.Events.Eventf(svc, corev1.EventTypeWarning, reasonRefused, "target %s of target group %s: %v", r.batch[0], b.GroupName, r.err)
+}
+
+// observe asks AWS what a group has.
+func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result {
+	g := s.group(k.arn)
+	if g == nil {
+		return opqueue.Done()
 	}
-	s.addBoth(g.arn)
+	generation := g.currentGeneration()
+	health, err := s.o.AWS.DescribeTargetHealth(ctx, k.arn)
+	if err != nil {
+		s.o.Log.WarnContext(ctx, "cannot observe a target group", slog.String("target_group", k.arn), slog.Any("error", err))
+		return opqueue.Retry()
+	}
+	o := g.observedAt(generation, health)
+	if o.stale {
+		return opqueue.More()
+	}
+	if o.drift > 0 {
+		s.o.Log.WarnContext(ctx, "a target group drifted", slog.String("target_group", k.arn), slog.Int("targets", o.drift))
+		s.o.Metrics.DriftFound(o.drift)
+	}
+	s.reads.Add(k, opqueue.Change{Since: g.nextLook(s.o.AuditInterval)})
+	s.addBoth(k.arn, opqueue.Change{})
+	return opqueue.Done()
 }
 
 // desired computes what a binding's group should have, from the caches.
@@ -153,10 +168,25 @@ func (s *Syncer) desired(b target.Binding) (target.Set, error) {
 	return endpoints.Calculate(svc, b.ServicePort, slices)
 }
 
+// addMissing adds the keys of the operations that a group needs now.
+func (s *Syncer) addMissing(b target.Binding, since time.Time) {
+	g := s.group(b.GroupARN)
+	desired, err := s.desired(b)
+	if g == nil || err != nil {
+		return
+	}
+	plan := g.plan(desired)
+	for _, op := range []operation{deregister, register} {
+		if len(op.of(plan)) > 0 {
+			s.mutations.Add(key{b.GroupARN, op}, opqueue.Change{Since: since})
+		}
+	}
+}
+
 // addBoth adds the keys of both operations of a group.
-func (s *Syncer) addBoth(arn string) {
-	s.mutations.Add(key{arn, deregister})
-	s.mutations.Add(key{arn, register})
+func (s *Syncer) addBoth(arn string, c opqueue.Change) {
+	s.mutations.Add(key{arn, deregister}, c)
+	s.mutations.Add(key{arn, register}, c)
 }
 
 // jitter spreads d over [d, 1.5 d), so that keys which failed together do not

@@ -31,7 +31,7 @@ var law = map[string][]string{
 	"syncer/ingress":   {"syncer/target"},
 	"syncer/target":    nil,
 	"syncer/opqueue":   nil,
-	"awsapi":           {"syncer/target"},
+	"awsapi":           {"syncer/opqueue", "syncer/target"},
 	"metrics":          nil,
 }
 

@@ -67,8 +67,9 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 		return nil, err
 	}
 	d.syncer, err = syncer.New(syncer.Options{
-		AWS: cl.aws.ELB, Source: d.provision, Informers: d.informers, Metrics: m, Log: log,
-		BatchSize: c.BatchSize, BatchInterval: c.BatchInterval,
+		AWS: cl.aws.ELB, Tokens: cl.aws, Source: d.provision, Informers: d.informers, Metrics: m, Log: log,
+		Events:    d.recorder(),
+		BatchSize: c.BatchSize, BatchInterval: c.BatchInterval, AuditInterval: c.AuditInterval,
 	})
 	if err != nil {
 		return nil, err
@@ -78,6 +79,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 			func() int { groups, _ := d.syncer.Pending(op); return groups },
 			func() time.Duration { _, oldest := d.syncer.Pending(op); return oldest })
 	}
+	m.WatchParked(d.syncer.Parked)
 	d.server = &metrics.Server{Metrics: m, Ready: d.ready, Log: log}
 	return d, nil
 }
@@ -92,7 +94,7 @@ func newProvision(c config, d *parts, m *metrics.Metrics, cl clients, log *slog.
 		Services:  d.informers.Services.Lister(),
 		Synced:    d.informers.HasSynced,
 		Client:    cl.kube,
-		Events:    d.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "tgsync"}),
+		Events:    d.recorder(),
 		ELB:       cl.aws.ELB,
 		EC2:       cl.aws.EC2,
 		Metrics:   m,
@@ -100,6 +102,11 @@ func newProvision(c config, d *parts, m *metrics.Metrics, cl clients, log *slog.
 
 		AuditInterval: c.ProvisionAuditInterval,
 	})
+}
+
+// recorder returns what events are told to.
+func (d *parts) recorder() record.EventRecorder {
+	return d.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "tgsync"})
 }
 
 // ready returns why the daemon cannot do its work yet.

@@ -18,6 +18,7 @@ type config struct {
 	IngressClass           string        `env:"TGSYNC_INGRESS_CLASS" envDefault:"alb" doc:"Value of the legacy annotation kubernetes.io/ingress.class that is ours. IngressClasses are recognised by their controller, ingress.k8s.aws/alb."`
 	BatchSize              int           `env:"TGSYNC_BATCH_SIZE" envDefault:"200" doc:"Most targets in one RegisterTargets or DeregisterTargets call, 1 to 200."`
 	BatchInterval          time.Duration `env:"TGSYNC_BATCH_INTERVAL" envDefault:"200ms" doc:"Least time from the end of a target group's call to the start of its next of the same kind. The first change never waits."`
+	AuditInterval          time.Duration `env:"TGSYNC_AUDIT_INTERVAL" envDefault:"10m" doc:"How often each target group's targets are compared with AWS although nothing has changed, 1m to 24h."`
 	ProvisionAuditInterval time.Duration `env:"TGSYNC_PROVISION_AUDIT_INTERVAL" envDefault:"1h" doc:"How often each load balancer with its rules and target groups is read again and put right, although nothing has changed in the cluster, 10m to 24h."`
 	APIShare               float64       `env:"TGSYNC_API_SHARE" envDefault:"0.8" doc:"Share of AWS's published API rates that tgsync uses, above 0, at most 1. The rates belong to the whole account and Region."`
 	MetricsAddress         string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /healthz and /readyz are served."`
@@ -35,7 +36,9 @@ const (
 	maxBatchInterval = time.Minute
 	// An audit reads all that the account holds: a short interval eats the API rates
 	// of everybody, and a long one leaves what somebody broke for a day.
-	minAuditInterval = 10 * time.Minute
+	minProvisionAuditInterval = 10 * time.Minute
+	// A group's targets cost one read, of ten a second for the whole account.
+	minAuditInterval = time.Minute
 	maxAuditInterval = 24 * time.Hour
 )
 
@@ -66,8 +69,10 @@ func (c config) validate() error {
 		"1 to 100 letters, digits, dots, underscores and hyphens that start with a letter or digit")
 	check(c.BatchSize >= 1 && c.BatchSize <= maxBatchSize, "TGSYNC_BATCH_SIZE", c.BatchSize, fmt.Sprintf("within 1 to %d", maxBatchSize))
 	check(c.BatchInterval >= 0 && c.BatchInterval <= maxBatchInterval, "TGSYNC_BATCH_INTERVAL", c.BatchInterval, fmt.Sprintf("within 0s to %v", maxBatchInterval))
-	check(c.ProvisionAuditInterval >= minAuditInterval && c.ProvisionAuditInterval <= maxAuditInterval,
-		"TGSYNC_PROVISION_AUDIT_INTERVAL", c.ProvisionAuditInterval, fmt.Sprintf("within %v to %v", minAuditInterval, maxAuditInterval))
+	check(c.AuditInterval >= minAuditInterval && c.AuditInterval <= maxAuditInterval, "TGSYNC_AUDIT_INTERVAL", c.AuditInterval,
+		fmt.Sprintf("within %v to %v", minAuditInterval, maxAuditInterval))
+	check(c.ProvisionAuditInterval >= minProvisionAuditInterval && c.ProvisionAuditInterval <= maxAuditInterval,
+		"TGSYNC_PROVISION_AUDIT_INTERVAL", c.ProvisionAuditInterval, fmt.Sprintf("within %v to %v", minProvisionAuditInterval, maxAuditInterval))
 	check(c.APIShare > 0 && c.APIShare <= 1, "TGSYNC_API_SHARE", c.APIShare, "above 0 and at most 1")
 	return errors.Join(errs...)
 }

@@ -13,7 +13,7 @@ func TestLoadConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, config{
 		ClusterName: "demo", IngressClass: "alb", BatchSize: 200, BatchInterval: 200 * time.Millisecond,
-		ProvisionAuditInterval: time.Hour, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
+		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
 	}, c)
 }
 
@@ -32,11 +32,12 @@ func TestLoadConfigNamesEveryProblemAtOnce(t *testing.T) {
 		"out of range": {
 			environ: map[string]string{
 				"TGSYNC_CLUSTER_NAME": "a b", "TGSYNC_BATCH_SIZE": "201", "TGSYNC_BATCH_INTERVAL": "-1s", "TGSYNC_API_SHARE": "0",
-				"TGSYNC_PROVISION_AUDIT_INTERVAL": "9m59s",
+				"TGSYNC_PROVISION_AUDIT_INTERVAL": "9m59s", "TGSYNC_AUDIT_INTERVAL": "1s",
 			},
 			want: []string{
 				"TGSYNC_CLUSTER_NAME: a b is not", "TGSYNC_BATCH_SIZE: 201 is not within 1 to 200",
 				"TGSYNC_PROVISION_AUDIT_INTERVAL: 9m59s is not within 10m0s to 24h0m0s",
+				"TGSYNC_AUDIT_INTERVAL: 1s is not within 1m0s to 24h0m0s",
 				"TGSYNC_BATCH_INTERVAL: -1s is not within 0s to 1m0s", "TGSYNC_API_SHARE: 0 is not above 0 and at most 1",
 			},
 		},

@@ -1,0 +1,248 @@
+package syncer_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tgsync/tgsync/syncer/target"
+	"github.com/tgsync/tgsync/test/awssim"
+)
+
+func TestConvergesAfterFaults(t *testing.T) {
+	tests := map[string]awssim.Fault{
+		"an error five times":           {Times: 5, Code: "InternalFailure", Status: http.StatusInternalServerError},
+		"refused five times":            {Times: 5, Code: "ValidationError"},
+		"throttled five times":          {Times: 5, Throttle: true},
+		"the response is lost":          {Times: 1, LoseResponse: true},
+		"slow calls":                    {Times: 3, Latency: 3 * time.Second},
+		"every response lost for a bit": {Times: 3, LoseResponse: true},
+	}
+	for name, fault := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				b := w.service("echo0")
+				w.source.set(b)
+				w.start()
+				for _, action := range []string{"RegisterTargets", "DeregisterTargets"} {
+					fault.Action = action
+					w.sim.Inject(fault)
+				}
+				w.endpoints("echo0", "10.0.0.1", "10.0.0.2")
+				time.Sleep(50 * time.Millisecond)
+				w.endpoints("echo0", "10.0.0.2", "10.0.0.3")
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				require.Equal(w.t, []string{"10.0.0.2", "10.0.0.3"}, w.registered(b))
+			})
+		})
+	}
+}
+
+func TestMissingServiceHoldsItsTargets(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.endpoints("echo0", "10.0.0.1")
+		w.source.set(b)
+		w.start()
+		require.NoError(w.t, w.kube.CoreV1().Services("demo0").Delete(w.t.Context(), "echo0", metav1.DeleteOptions{}))
+		synctest.Wait() // two informers: which event comes first is not said
+		w.endpoints("echo0")
+		w.settle()
+		require.Equal(w.t, []string{"10.0.0.1"}, w.registered(b), "not found is not zero")
+		w.addService("echo0")
+		w.settle()
+		require.Empty(w.t, w.registered(b), "the Service is back, and has no endpoints")
+	})
+}
+
+func TestStopFinishesCallsUnderWay(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.source.set(b)
+		w.start()
+		w.sim.Inject(awssim.Fault{Action: "RegisterTargets", Latency: 2 * time.Second})
+		w.endpoints("echo0", "10.0.0.1")
+		time.Sleep(time.Second)
+		w.stop()
+		require.Equal(w.t, []string{"10.0.0.1"}, w.registered(b))
+	})
+}
+
+func TestOneSickGroupDoesNotSlowAnother(t *testing.T) {
+	inWorld(t, func(w *world) {
+		sick, well := w.service("sick"), w.service("well")
+		w.source.set(sick, well)
+		w.start()
+		w.sim.Inject(awssim.Fault{Action: "RegisterTargets", Times: 1, Latency: 30 * time.Second})
+		w.endpoints("sick", "10.0.0.1")
+		time.Sleep(time.Second)
+		began := time.Now()
+		w.endpoints("well", "10.0.0.2")
+		time.Sleep(callLatency)
+		synctest.Wait()
+		require.Equal(w.t, []string{"10.0.0.2"}, w.registered(well))
+		require.Len(w.t, w.calls("RegisterTargets", began), 1)
+	})
+}
+
+func TestOneBadTargetDoesNotHoldUpTheOthers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.source.set(b)
+		w.start()
+		ip := netip.MustParseAddr("10.0.2.0")
+		ips := []string{"10.1.0.1"} // outside of the subnets: AWS asks for a zone
+		for range 449 {
+			ips = append(ips, ip.String())
+			ip = ip.Next()
+		}
+		began := time.Now()
+		w.endpoints("echo0", ips...)
+		w.settle()
+		require.Len(w.t, w.registered(b), 449)
+		require.Equal(w.t, map[string]int{"Invalid": 1}, w.syncer.Parked())
+		require.Contains(w.t, <-w.events.Events, "TargetRefused target 10.1.0.1:8000")
+		require.Less(w.t, len(w.calls("RegisterTargets", began)), 25)
+
+		began = time.Now()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.InDelta(w.t, 14, len(w.calls("RegisterTargets", began)), 4, "it is tried again, and less and less often")
+		w.endpoints("echo0", ips[1:]...)
+		w.settle()
+		require.Empty(w.t, w.syncer.Parked(), "nobody wants it any more")
+	})
+}
+
+func TestQuota(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.attach(b)
+		w.source.set(b)
+		w.start()
+		var ips []string
+		for n := range 40 {
+			ips = append(ips, fmt.Sprintf("10.0.3.%d", n))
+		}
+		w.endpoints("echo0", ips...)
+		w.settle()
+		require.Len(w.t, w.registered(b), targetQuota)
+		require.Equal(w.t, map[string]int{"Limit": 10}, w.syncer.Parked())
+		w.endpoints("echo0", ips[5:]...)
+		w.settle()
+		require.Len(w.t, w.registered(b), targetQuota, "those who left made room")
+		w.endpoints("echo0", ips[10:]...)
+		w.settle()
+		require.Len(w.t, w.registered(b), targetQuota)
+		require.Empty(w.t, w.syncer.Parked())
+	})
+}
+
+func TestAuditRepairsDrift(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.endpoints("echo0", "10.0.0.1", "10.0.0.2")
+		w.source.set(b)
+		w.start()
+		at := func(ip string) []target.Target { return []target.Target{{IP: netip.MustParseAddr(ip), Port: 8000}} }
+		require.NoError(w.t, w.aws.ELB.DeregisterTargets(w.t.Context(), b.GroupARN, at("10.0.0.1")))
+		require.NoError(w.t, w.aws.ELB.RegisterTargets(w.t.Context(), b.GroupARN, at("10.0.0.3")))
+		time.Sleep(2 * auditInterval)
+		synctest.Wait()
+		require.Equal(w.t, []string{"10.0.0.1", "10.0.0.2"}, w.registered(b))
+		require.Equal(w.t, 2, w.metrics.drift)
+	})
+}
+
+func TestAuditCost(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var bindings []target.Binding
+		for n := range 20 {
+			bindings = append(bindings, w.service(fmt.Sprintf("echo%d", n)))
+		}
+		w.source.set(bindings...)
+		w.start()
+		began := time.Now()
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		perGroup := map[string]int{}
+		perHour := map[int]int{}
+		for _, c := range w.calls("DescribeTargetHealth", began) {
+			perGroup[c.Params["TargetGroupArn"]]++
+			perHour[int(c.Time.Sub(began)/time.Hour)]++
+		}
+		require.Len(w.t, perGroup, 20)
+		for _, n := range perGroup {
+			require.InDelta(w.t, 24*6, n, 1)
+		}
+		for _, n := range perHour {
+			require.InDelta(w.t, 20*6, n, 20)
+		}
+	})
+}
+
+func TestStopBeginsNoNewCalls(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var bindings []target.Binding
+		for n := range 60 {
+			bindings = append(bindings, w.service(fmt.Sprintf("echo%d", n)))
+		}
+		w.source.set(bindings...)
+		w.start()
+		for n := range 60 {
+			w.endpoints(fmt.Sprintf("echo%d", n), fmt.Sprintf("10.0.3.%d", n))
+		}
+		time.Sleep(10 * time.Millisecond)
+		stopped := time.Now()
+		w.stop()
+		require.Empty(w.t, w.calls("RegisterTargets", stopped.Add(callLatency)))
+		require.Less(w.t, time.Since(stopped), time.Second)
+	})
+}
+
+func TestOutagesAreNotHammered(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.source.set(b)
+		w.start()
+		w.sim.Inject(awssim.Fault{Action: "RegisterTargets", Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable})
+		began := time.Now()
+		w.endpoints("echo0", "10.0.0.1")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		// About ten while the pause doubles to a minute, and then two a minute: the
+		// second look also ends in a try.
+		require.Less(w.t, len(w.calls("RegisterTargets", began)), 60)
+		require.Less(w.t, len(w.calls("DescribeTargetHealth", began)), 60)
+		w.sim.ClearFaults()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Equal(w.t, []string{"10.0.0.1"}, w.registered(b))
+	})
+}
+
+func TestUnboundWhileACallIsUnderWay(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.endpoints("echo0", "10.0.0.1")
+		w.source.set(b)
+		w.start()
+		w.sim.Inject(awssim.Fault{Action: "DeregisterTargets", Times: 1, Latency: 3 * time.Second})
+		w.endpoints("echo0")
+		time.Sleep(time.Second)
+		w.source.set()
+		time.Sleep(10 * time.Millisecond)
+		w.endpoints("echo0", "10.0.0.1")
+		w.source.set(b)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(w.t, []string{"10.0.0.1"}, w.registered(b))
+	})
+}

@@ -1,0 +1,229 @@
+package syncer_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/target"
+	"github.com/tgsync/tgsync/test/awssim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The simulated answers take as long as AWS's do.
+const callLatency = 60 * time.Millisecond
+
+// targetQuota is small, but not too small for tests that are not about it: those
+// do not attach their groups to a load balancer.
+const targetQuota = 30
+
+const auditInterval = 10 * time.Minute
+
+// world is a cluster, an account and a Syncer between them, in virtual time. The
+// SDK is the real one; only its HTTP transport is in process.
+type world struct {
+	t       *testing.T
+	kube    *fake.Clientset
+	sim     *awssim.Sim
+	aws     *awsapi.Clients
+	source  *source
+	metrics *recorder
+	events  *record.FakeRecorder
+	syncer  *syncer.Syncer
+	stop    func()
+}
+
+// inWorld runs a test in a bubble of virtual time.
+func inWorld(t *testing.T, test func(w *world)) {
+	t.Helper()
+	t.Setenv("AWS_REGION", "ap-northeast-3")
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	synctest.Test(t, func(t *testing.T) {
+		sim, err := awssim.New(awssim.Options{
+			Latency: callLatency,
+			VPCs: []awssim.VPC{{ID: "vpc-1", CIDRs: []string{"10.0.0.0/16"}, Subnets: []awssim.Subnet{
+				{ID: "subnet-a", Zone: "ap-northeast-3a", CIDR: "10.0.0.0/17"},
+				{ID: "subnet-b", Zone: "ap-northeast-3b", CIDR: "10.0.128.0/17"},
+			}}},
+			Quotas: awssim.Quotas{TargetsPerLoadBalancer: targetQuota},
+		})
+		require.NoError(t, err)
+		aws, err := awsapi.New(t.Context(), awsapi.Options{HTTPClient: &http.Client{Transport: sim.Transport()}})
+		require.NoError(t, err)
+		w := &world{t: t, kube: fake.NewClientset(), sim: sim, aws: aws, metrics: &recorder{}, events: record.NewFakeRecorder(100)}
+		w.source = &source{changed: make(chan struct{}, 1)}
+		defer func() { w.stop() }()
+		test(w)
+	})
+}
+
+// source is a provisioner that does as it is told.
+type source struct {
+	mu       sync.Mutex
+	bindings []target.Binding
+	changed  chan struct{}
+}
+
+func (s *source) Bindings() []target.Binding {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.bindings)
+}
+
+func (s *source) Changed() <-chan struct{} { return s.changed }
+
+func (s *source) set(bindings ...target.Binding) {
+	s.mu.Lock()
+	s.bindings = bindings
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// recorder keeps the latencies of calls that AWS accepted.
+type recorder struct {
+	mu        sync.Mutex
+	latencies []time.Duration
+	drift     int
+}
+
+func (r *recorder) TargetsProgrammed(_ string, _ int, latency time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latencies = append(r.latencies, latency)
+}
+
+func (r *recorder) DriftFound(targets int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drift += targets
+}
+
+// start starts a Syncer, as a daemon that has just come up.
+func (w *world) start() {
+	w.t.Helper()
+	informers, err := syncer.NewInformers(w.kube)
+	require.NoError(w.t, err)
+	s, err := syncer.New(syncer.Options{
+		AWS: w.aws.ELB, Tokens: w.aws, Source: w.source, Informers: informers, Metrics: w.metrics, Log: slog.New(slog.DiscardHandler),
+		Events: w.events, BatchSize: 200, BatchInterval: 200 * time.Millisecond, AuditInterval: auditInterval,
+	})
+	require.NoError(w.t, err)
+	w.syncer = s
+	ctx, cancel := context.WithCancel(w.t.Context())
+	informers.Start(ctx.Done())
+	var running sync.WaitGroup
+	running.Go(func() { require.NoError(w.t, s.Run(ctx)) })
+	w.stop = func() {
+		cancel()
+		running.Wait()
+		informers.Shutdown()
+	}
+	w.settle()
+}
+
+// settle lets everything that is under way come to rest.
+func (w *world) settle() {
+	time.Sleep(10 * time.Second)
+	synctest.Wait()
+}
+
+// service makes a Service with a target group that is bound to it.
+func (w *world) service(name string) target.Binding {
+	w.t.Helper()
+	w.addService(name)
+	g, err := w.aws.ELB.CreateTargetGroup(w.t.Context(), awsapi.TargetGroup{
+		Name: name, Port: 8000, Protocol: "HTTP", TargetType: "ip", VPCID: "vpc-1",
+	})
+	require.NoError(w.t, err)
+	return target.Binding{
+		GroupARN: g.ARN, GroupName: name, Service: types.NamespacedName{Namespace: "demo0", Name: name},
+		ServicePort: intstr.FromInt32(8000),
+	}
+}
+
+// attach makes a load balancer that forwards to a binding's group: quotas are of
+// load balancers.
+func (w *world) attach(b target.Binding) {
+	w.t.Helper()
+	lb, err := w.aws.ELB.CreateLoadBalancer(w.t.Context(), awsapi.LoadBalancer{
+		Name: "lb", Scheme: "internal", SubnetIDs: []string{"subnet-a", "subnet-b"},
+	})
+	require.NoError(w.t, err)
+	_, err = w.aws.ELB.CreateListener(w.t.Context(), awsapi.Listener{
+		LoadBalancerARN: lb.ARN, Port: 80, Protocol: "HTTP",
+		DefaultActions: []awsapi.Action{{Type: "forward", Forward: []awsapi.WeightedTargetGroup{{ARN: b.GroupARN, Weight: 1}}}},
+	})
+	require.NoError(w.t, err)
+}
+
+func (w *world) addService(name string) {
+	w.t.Helper()
+	_, err := w.kube.CoreV1().Services("demo0").Create(w.t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: name},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 8000}}},
+	}, metav1.CreateOptions{})
+	require.NoError(w.t, err)
+}
+
+// endpoints makes the pods of a Service: ready addresses.
+func (w *world) endpoints(service string, ips ...string) {
+	w.t.Helper()
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "demo0", Name: service, Labels: map[string]string{discoveryv1.LabelServiceName: service},
+			Annotations: map[string]string{corev1.EndpointsLastChangeTriggerTime: time.Now().Format(time.RFC3339Nano)},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: new(""), Port: new(int32(8000))}},
+	}
+	for _, ip := range ips {
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{ip}})
+	}
+	slices := w.kube.DiscoveryV1().EndpointSlices("demo0")
+	if _, err := slices.Update(w.t.Context(), slice, metav1.UpdateOptions{}); err != nil {
+		_, err = slices.Create(w.t.Context(), slice, metav1.CreateOptions{})
+		require.NoError(w.t, err)
+	}
+}
+
+// registered returns the addresses that AWS has, without those that drain.
+func (w *world) registered(b target.Binding) []string {
+	w.t.Helper()
+	health, err := w.aws.ELB.DescribeTargetHealth(w.t.Context(), b.GroupARN)
+	require.NoError(w.t, err)
+	ips := []string{}
+	for _, h := range health {
+		if h.State != awsapi.StateDraining {
+			ips = append(ips, h.Target.IP.String())
+		}
+	}
+	slices.Sort(ips)
+	return ips
+}
+
+// calls returns the calls of an action since a moment.
+func (w *world) calls(action string, since time.Time) []awssim.Call {
+	return slices.DeleteFunc(w.sim.Calls(), func(c awssim.Call) bool { return c.Action != action || c.Time.Before(since) })
+}
