@@ -92,10 +92,11 @@ e2e: $(BINARIES) ## Run the end-to-end tests alone.
 	@$(E2E_ENV) $(GO_TEST) -v ./test/e2e/...
 
 .PHONY: bench
-bench: ## Run the benchmarks (BENCH=regexp selects).
-	@dirs=$$(grep -rlE --include='*_test.go' '^func Benchmark' $(SOURCE_DIRS) | xargs -r -n1 dirname | sort -u | sed 's|^|./|' || true); \
-	[ -n "$$dirs" ] || { echo 'bench: there are no benchmarks'; exit 0; }; \
-	go test -run='^$$' -bench='$(BENCH)' -benchmem $$dirs
+bench: ## Hold the engine against its bars (build/bench.json), then run the benchmarks (BENCH=regexp selects).
+	@failed=0; go test -count=1 $(TESTFLAGS) -v -run='^TestBench$$' ./test/bench -args -out='$(CURDIR)/build/bench.json' || failed=1; \
+	dirs=$$(grep -rlE --include='*_test.go' '^func Benchmark' $(SOURCE_DIRS) | xargs -n1 dirname | sort -u | sed 's|^|./|'); \
+	go test -run='^$$' -bench='$(BENCH)' -benchmem $$dirs || failed=1; \
+	exit $$failed
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s) each.

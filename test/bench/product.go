@@ -1,0 +1,171 @@
+package bench
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/provision"
+	"github.com/tgsync/tgsync/syncer/target"
+)
+
+// The daemon's own settings.
+const (
+	batchSize     = 200
+	batchInterval = 200 * time.Millisecond
+	auditInterval = 10 * time.Minute
+)
+
+// product is the Syncer as the daemon runs it, over a fake cluster. A change is an
+// update of an EndpointSlice.
+type product struct {
+	kube      *fake.Clientset
+	informers *syncer.Informers
+	syncer    *syncer.Syncer
+	slices    []*discoveryv1.EndpointSlice // by group
+	provision *provision.Loop              // nil: everything is provisioned already
+}
+
+var _ Engine = (*product)(nil)
+
+// newProduct makes the engine for a world that provisioned everything before.
+func newProduct(ctx context.Context, w *world) (Engine, error) {
+	clients, err := w.clients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &product{}
+	var objects []runtime.Object
+	for g := range w.trace.Groups {
+		p.slices = append(p.slices, heldSlice(g, w.held(g)))
+		objects = append(objects, service(g), p.slices[g].DeepCopy())
+	}
+	p.kube = newCluster(objects)
+	if p.informers, err = syncer.NewInformers(p.kube); err != nil {
+		return nil, err
+	}
+	return p, p.addSyncer(api{clients.ELB, clients}, fixed(w.bindings()))
+}
+
+// newCluster makes a cluster of the given objects. It does not track field managers,
+// which nothing here uses: that would take ten times as long.
+func newCluster(objects []runtime.Object) *fake.Clientset {
+	return fake.NewSimpleClientset(objects...)
+}
+
+// api is what the Syncer needs of AWS.
+type api struct {
+	syncer.TargetAPI
+	syncer.Tokens
+}
+
+func (p *product) addSyncer(aws api, source syncer.Source) (err error) {
+	p.syncer, err = syncer.New(p.options(aws, source, batchInterval))
+	return err
+}
+
+// options are those of the daemon.
+func (p *product) options(aws api, source syncer.Source, gap time.Duration) syncer.Options {
+	return syncer.Options{
+		AWS: aws, Tokens: aws, Source: source, Informers: p.informers, Metrics: unmeasured{},
+		Events: &record.FakeRecorder{}, Log: slog.New(slog.DiscardHandler),
+		BatchSize: batchSize, BatchInterval: gap, AuditInterval: auditInterval,
+	}
+}
+
+// Run implements Engine.
+func (p *product) Run(ctx context.Context) error {
+	p.informers.Start(ctx.Done())
+	defer p.informers.Shutdown()
+	g, ctx := errgroup.WithContext(ctx)
+	if p.provision != nil {
+		g.Go(func() error { return p.provision.Run(ctx) })
+	}
+	g.Go(func() error { return p.syncer.Run(ctx) })
+	return g.Wait()
+}
+
+// Change implements Engine. A target that is unwanted is a pod that terminates and
+// still serves; it stays in the slice as long as the trace takes.
+func (p *product) Change(ctx context.Context, changes []Change) error {
+	slice := p.slices[changes[0].Group]
+	apply(slice, changes, time.Now())
+	_, err := p.kube.DiscoveryV1().EndpointSlices(slice.Namespace).Update(ctx, slice.DeepCopy(), metav1.UpdateOptions{})
+	return err
+}
+
+// apply changes a slice as the EndpointSlice controller would.
+func apply(slice *discoveryv1.EndpointSlice, changes []Change, at time.Time) {
+	for _, c := range changes {
+		if c.Operation == Register {
+			slice.Endpoints = append(slice.Endpoints, ready(address(c.Target)))
+			continue
+		}
+		ip := address(c.Target).IP.String()
+		for i := range slice.Endpoints {
+			if slice.Endpoints[i].Addresses[0] == ip {
+				slice.Endpoints[i].Conditions = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(true), Terminating: new(true)}
+			}
+		}
+	}
+	slice.Annotations[corev1.EndpointsLastChangeTriggerTime] = at.Format(time.RFC3339Nano)
+}
+
+func ready(t target.Target) discoveryv1.Endpoint {
+	return discoveryv1.Endpoint{
+		Addresses:  []string{t.IP.String()},
+		Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true), Terminating: new(false)},
+	}
+}
+
+// heldSlice is the slice of a group that has not changed for an hour.
+func heldSlice(g int, held []target.Target) *discoveryv1.EndpointSlice {
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: groupName(g), Labels: map[string]string{discoveryv1.LabelServiceName: groupName(g)},
+			Annotations: map[string]string{corev1.EndpointsLastChangeTriggerTime: time.Now().Add(-time.Hour).Format(time.RFC3339Nano)},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: new(""), Protocol: new(corev1.ProtocolTCP), Port: new(int32(targetPort))}},
+	}
+	for _, t := range held {
+		slice.Endpoints = append(slice.Endpoints, ready(t))
+	}
+	return slice
+}
+
+func service(g int) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: groupName(g)},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Ports: []corev1.ServicePort{{Port: targetPort}}},
+	}
+}
+
+// fixed is a provisioner that has nothing left to do.
+type fixed []target.Binding
+
+// Bindings implements syncer.Source.
+func (f fixed) Bindings() []target.Binding { return f }
+
+// Changed implements syncer.Source: never.
+func (fixed) Changed() <-chan struct{} { return nil }
+
+// unmeasured is for a Syncer whose calls are measured at AWS.
+type unmeasured struct{}
+
+// TargetsProgrammed implements syncer.Metrics.
+func (unmeasured) TargetsProgrammed(string, int, time.Duration) {}
+
+func (unmeasured) DriftFound(int) {}
+
+// GroupPass implements provision.Metrics.
+func (unmeasured) GroupPass(string, time.Duration) {}
