@@ -127,10 +127,8 @@ func TestDescribeLoadBalancers(t *testing.T) {
 
 	var seen []string
 	pages := elb.NewDescribeLoadBalancersPaginator(a.elb, &elb.DescribeLoadBalancersInput{PageSize: new(int32(2))})
-	for n := 0; pages.HasMorePages(); n++ {
-		page, err := pages.NextPage(t.Context())
-		require.NoError(t, err)
-		if n == 0 { // What was shown last vanishes: the listing goes on behind it.
+	for page := range pagesOf(t, pages) {
+		if len(seen) == 0 { // What was shown last vanishes: the listing goes on behind it.
 			require.Len(t, page.LoadBalancers, 2)
 			do(t, a.elb.DeleteLoadBalancer, &elb.DeleteLoadBalancerInput{LoadBalancerArn: page.LoadBalancers[1].LoadBalancerArn})
 		}

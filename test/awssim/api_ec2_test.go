@@ -86,9 +86,8 @@ func TestListingsInPages(t *testing.T) {
 	seen := map[string]bool{}
 	pages := ec2.NewDescribeSecurityGroupsPaginator(a.ec2, &ec2.DescribeSecurityGroupsInput{MaxResults: new(int32(5))})
 	n := 0
-	for ; pages.HasMorePages(); n++ {
-		page, err := pages.NextPage(t.Context())
-		require.NoError(t, err)
+	for page := range pagesOf(t, pages) {
+		n++
 		for _, g := range page.SecurityGroups {
 			seen[*g.GroupId] = true
 		}

@@ -122,10 +122,7 @@ func TestDescribeTargetGroups(t *testing.T) {
 	}
 	names := func(in *elb.DescribeTargetGroupsInput) string {
 		var list []string
-		pages := elb.NewDescribeTargetGroupsPaginator(a.elb, in)
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(t.Context())
-			require.NoError(t, err)
+		for page := range pagesOf(t, elb.NewDescribeTargetGroupsPaginator(a.elb, in)) {
 			for _, g := range page.TargetGroups {
 				list = append(list, *g.TargetGroupName)
 			}
@@ -223,7 +220,7 @@ func TestAccountLimitsAndPolicies(t *testing.T) {
 	a := open(t, awssim.Options{Quotas: awssim.Quotas{RulesPerLoadBalancer: 7}})
 	limits := map[string]string{}
 	pages := 0
-	for marker := new(""); marker != nil; pages++ {
+	for marker := new(""); marker != nil && pages < mostPages; pages++ {
 		out := do(t, a.elb.DescribeAccountLimits, &elb.DescribeAccountLimitsInput{PageSize: new(int32(4)), Marker: marker})
 		for _, l := range out.Limits {
 			limits[*l.Name] = *l.Max

@@ -149,9 +149,7 @@ func TestRulesAreShownAsAWSShowsThem(t *testing.T) {
 
 	var paged []types.Rule
 	pages := elb.NewDescribeRulesPaginator(a.elb, &elb.DescribeRulesInput{ListenerArn: listener, PageSize: new(int32(1))})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		require.NoError(t, err)
+	for page := range pagesOf(t, pages) {
 		paged = append(paged, page.Rules...)
 	}
 	require.Equal(t, priorities(rules), priorities(paged))

@@ -2,6 +2,7 @@ package awssim_test
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -57,13 +58,13 @@ func open(t *testing.T, o awssim.Options) account {
 	}
 	sim, err := awssim.New(o)
 	require.NoError(t, err)
-	return clients(sim, &http.Client{Transport: strictTransport{t, sim.Transport()}}, "http://aws.test")
+	return clients(sim, &http.Client{Transport: strictTransport{t, sim.Transport()}}, "http://aws.test", "AKID")
 }
 
-func clients(sim *awssim.Sim, client *http.Client, endpoint string) account {
+func clients(sim *awssim.Sim, client *http.Client, endpoint, key string) account {
 	config := aws.Config{
 		Region:       region,
-		Credentials:  credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(key, "SECRET", ""),
 		HTTPClient:   client,
 		BaseEndpoint: &endpoint,
 	}
@@ -155,10 +156,36 @@ func respond(status string) types.Action {
 	}
 }
 
+// mostPages is more than any listing of a test has.
+const mostPages = 20
+
+// pagesOf are the pages of a listing, from the SDK's paginator. A listing that does
+// not end fails the test.
+func pagesOf[R, O any](t *testing.T, p interface {
+	HasMorePages() bool
+	NextPage(context.Context, ...O) (R, error)
+},
+) iter.Seq[R] {
+	t.Helper()
+	return func(yield func(R) bool) {
+		for range mostPages {
+			if !p.HasMorePages() {
+				return
+			}
+			page, err := p.NextPage(t.Context())
+			require.NoError(t, err)
+			if !yield(page) {
+				return
+			}
+		}
+		require.False(t, p.HasMorePages(), "a listing does not end")
+	}
+}
+
 // overTCP serves the account on loopback, as the playground does.
 func overTCP(t *testing.T, a account) account {
 	t.Helper()
 	server := httptest.NewServer(a.Sim)
 	t.Cleanup(server.Close)
-	return clients(a.Sim, server.Client(), server.URL)
+	return clients(a.Sim, server.Client(), server.URL, "AKID")
 }

@@ -2,21 +2,33 @@ package awssim
 
 import "time"
 
+// Bucket names one of ELBv2's token buckets.
+type Bucket string
+
+// ELBv2's buckets. Each call takes one token of the account's bucket and one of its
+// category's.
+const (
+	AccountBucket      Bucket = "account"
+	ReadBucket         Bucket = "non-mutating"
+	WriteBucket        Bucket = "mutating"
+	RegistrationBucket Bucket = "registration"
+	IntensiveBucket    Bucket = "resource-intensive"
+)
+
 // rate is a token bucket as AWS publishes it.
 type rate struct {
-	name   string // of the bucket, where actions share one
+	name   Bucket // empty: each action has its own
 	size   float64
 	refill float64 // tokens per second
 }
 
-// The buckets of the ELBv2 API. Each call takes one token of the account's bucket
-// and one of its category's.
+// The buckets of the ELBv2 API.
 var (
-	elbAccountRate      = rate{"account", 40, 10}
-	elbReadRate         = rate{"non-mutating", 40, 10}
-	elbWriteRate        = rate{"mutating", 20, 3}
-	elbRegistrationRate = rate{"registration", 20, 4}
-	elbIntensiveRate    = rate{"resource-intensive", 10, 0.2}
+	elbAccountRate      = rate{AccountBucket, 40, 10}
+	elbReadRate         = rate{ReadBucket, 40, 10}
+	elbWriteRate        = rate{WriteBucket, 20, 3}
+	elbRegistrationRate = rate{RegistrationBucket, 20, 4}
+	elbIntensiveRate    = rate{IntensiveBucket, 10, 0.2}
 )
 
 // The buckets of the EC2 API, where each action has its own.
@@ -33,6 +45,9 @@ type demand struct {
 	bucket string
 	rate   rate
 }
+
+// demand is a token of one of ELBv2's buckets.
+func (r rate) demand() demand { return demand{"elb/" + string(r.name), r} }
 
 // bucket holds the tokens that are left.
 type bucket struct {
@@ -53,8 +68,14 @@ func (b *bucket) fill(r rate, now time.Time, steps bool) {
 // tokenSlack forgives the rounding of sums of fractions of tokens.
 const tokenSlack = 1e-6
 
-// admitLocked takes one token of every bucket, or reports that one was empty.
+// admitLocked takes one token of every bucket, or reports that one was empty. What
+// the neighbours took until now is gone by then.
 func (s *Sim) admitLocked(now time.Time, demands []demand) bool {
+	s.neighboursCallLocked(now)
+	return s.takeTokensLocked(now, demands)
+}
+
+func (s *Sim) takeTokensLocked(now time.Time, demands []demand) bool {
 	var missing int
 	for _, d := range demands {
 		b, ok := s.buckets[d.bucket]

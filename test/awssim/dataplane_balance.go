@@ -69,6 +69,9 @@ func (s *Sim) land(d decision) {
 	s.mu.Lock()
 	delete(d.target.flights, d.flight)
 	over := d.target.draining && len(d.target.flights) == 0
+	if over {
+		s.rememberLocked()
+	}
 	s.mu.Unlock()
 	if over {
 		s.changed()

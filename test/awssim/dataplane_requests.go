@@ -25,14 +25,11 @@ type RequestLog struct {
 func (s *Sim) Requests() []RequestLog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
+	return slices.Clone(latest(s.requests, s.opts.KeepCalls))
 }
 
 func (s *Sim) logRequest(r RequestLog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests = append(s.requests, r)
-	if keep := s.opts.KeepCalls; keep > 0 && len(s.requests) > 2*keep {
-		s.requests = slices.Clone(s.requests[len(s.requests)-keep:])
-	}
+	s.requests = keepLatest(s.requests, r, s.opts.KeepCalls)
 }

@@ -5,12 +5,16 @@
 // A call goes through these stages:
 //
 //	ServeHTTP or Transport   one over TCP, one in process; both end in answer
-//	faults, latency          what was injected for this action
+//	faults, latency          what was injected for this call
 //	parseForm, decode, check form to tree to parameter struct, strictly
-//	token buckets            as published, if Options.Throttling
-//	operation                validation, semantics, quotas; under one lock
+//	token buckets            as published, if Options.Throttling; neighbours take theirs
+//	operation                validation, semantics, quotas; under one lock. A late call
+//	                         waits here, a stale read meets the account of the past
 //	encodeResult             result struct to XML, in the dialect of the service
 //	Calls                    every call is recorded, even if its answer is lost
+//
+// Those who look at a test's result do not go this way: Targets is exact, and who
+// calls with ObserverKeyID is answered without tokens, faults and a record.
 //
 // The data plane wakes on each change: health checks decide the states of targets,
 // and listeners serve HTTP by the rules. It runs while Run runs.
@@ -26,8 +30,9 @@
 // leave a question open, Switches has a field for it. An action or a parameter that
 // is not simulated answers an error; nothing succeeds without effect.
 //
-// Files: wire_* is the protocol, service.go and endpoint.go the way of a call,
-// elb_* and ec2_* the actions by resource, network.go VPCs and interfaces,
+// Files: wire_* is the protocol, request.go, endpoint.go and service.go the way of a
+// call, faults.go and history.go what goes wrong on it, buckets.go and neighbours.go
+// the tokens, elb_* and ec2_* the actions by resource, network.go VPCs and interfaces,
 // targets*.go and health.go the life of a target, routing.go and dataplane*.go the
 // traffic. A name that ends in Locked expects its caller to hold Sim.mu.
 package awssim

@@ -22,7 +22,7 @@ type pageParams struct {
 
 // visible tells whether other calls find a resource that was made at created.
 func (s *Sim) visible(created time.Time) bool {
-	return !time.Now().Before(created.Add(s.opts.Switches.ReadAfterCreate))
+	return !s.now().Before(created.Add(s.opts.Switches.ReadAfterCreate))
 }
 
 // checkARN refuses what is not an ARN of this kind at all.

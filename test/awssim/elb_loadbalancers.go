@@ -175,7 +175,7 @@ func (s *Sim) createLoadBalancerLocked(p *createLoadBalancerParams) (any, error)
 			return nil, errAPI("DuplicateLoadBalancerName",
 				"A load balancer with the same name '%s' exists, but with different settings", lb.name)
 		}
-		return loadBalancersResult{LoadBalancers: []loadBalancerResult{old.result()}}, nil
+		return loadBalancersResult{LoadBalancers: []loadBalancerResult{old.result(s.now())}}, nil
 	}
 	if limit := s.quotas.LoadBalancers; len(s.loadBalancers) >= limit {
 		return nil, errAPI("TooManyLoadBalancers", "The maximum number of load balancers, %d, has been reached", limit)
@@ -184,7 +184,7 @@ func (s *Sim) createLoadBalancerLocked(p *createLoadBalancerParams) (any, error)
 		return nil, err
 	}
 	s.addLoadBalancerLocked(lb)
-	result := lb.result()
+	result := lb.result(s.now())
 	result.State.Code = "provisioning" // However short it is, the create call shows it.
 	return loadBalancersResult{LoadBalancers: []loadBalancerResult{result}}, nil
 }
@@ -216,7 +216,7 @@ func (s *Sim) describeLoadBalancersLocked(p *describeLoadBalancersParams) (any, 
 	}
 	result := loadBalancersResult{LoadBalancers: make([]loadBalancerResult, 0, len(shown)), NextMarker: next}
 	for _, lb := range shown {
-		result.LoadBalancers = append(result.LoadBalancers, lb.result())
+		result.LoadBalancers = append(result.LoadBalancers, lb.result(s.now()))
 	}
 	return result, nil
 }

@@ -31,7 +31,7 @@ type zoneResult struct {
 	LoadBalancerAddresses []struct{}
 }
 
-func (lb *loadBalancer) result() loadBalancerResult {
+func (lb *loadBalancer) result(now time.Time) loadBalancerResult {
 	return loadBalancerResult{
 		LoadBalancerArn:       lb.arn,
 		DNSName:               lb.dnsName,
@@ -40,7 +40,7 @@ func (lb *loadBalancer) result() loadBalancerResult {
 		LoadBalancerName:      lb.name,
 		Scheme:                lb.scheme,
 		VpcId:                 lb.vpcID,
-		State:                 struct{ Code string }{lb.status(time.Now())},
+		State:                 struct{ Code string }{lb.status(now)},
 		Type:                  "application",
 		AvailabilityZones:     lb.zones(),
 		SecurityGroups:        lb.securityGroups,

@@ -8,18 +8,17 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// maxBody is the longest request body that is read. The largest real call (200
-// targets) has about 20 kB.
-const maxBody = 1 << 20
+// ObserverKeyID is the access key of those who only look. Their calls take no token
+// and no time, no fault hits them, and Calls does not show them: what looks at the
+// account does not change what is tested. They may read, and nothing else.
+const ObserverKeyID = "OBSERVER"
 
-// errLost stands for an answer that a fault keeps from its caller.
-var errLost = errors.New("response lost")
+// errReset stands for an answer that a fault keeps from its caller.
+var errReset = errors.New("connection reset")
 
 // reply is an answer before it becomes HTTP.
 type reply struct {
@@ -28,17 +27,30 @@ type reply struct {
 	body      []byte
 }
 
-// ServeHTTP answers the AWS Query protocol of both services. A lost response
-// cuts the connection.
+// ServeHTTP answers the AWS Query protocol of both services. A caller that gets no
+// answer sees its connection reset.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, err := s.answer(r)
 	if err != nil {
-		// The server's documented way to cut a connection without a word.
-		panic(http.ErrAbortHandler)
+		reset(w)
+		return
 	}
 	answer.writeHeader(w.Header())
 	w.WriteHeader(answer.status)
 	_, _ = w.Write(answer.body) // The caller is gone; the call is recorded.
+}
+
+// reset ends a connection so that the caller sees a reset and not just its end.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		// The server's documented way to cut what cannot be hijacked.
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // A connection that cannot be reset is closed.
+	}
+	_ = conn.Close()
 }
 
 func (a reply) writeHeader(h http.Header) {
@@ -60,7 +72,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// The form is parsed into a copy: a RoundTripper must not change the request.
 	answer, err := t.sim.answer(r.Clone(r.Context()))
 	switch {
-	case errors.Is(err, errLost):
+	case errors.Is(err, errReset):
 		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 	case err != nil:
 		return nil, err
@@ -84,94 +96,114 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // effect and half after. A caller that gives up meanwhile gets its context's
 // error, but the call takes effect: what was sent cannot be recalled.
 func (s *Sim) answer(r *http.Request) (reply, error) {
-	if r.Body != nil {
-		r.Body = http.MaxBytesReader(nil, r.Body, maxBody)
+	q := newRequest(r)
+	if q.actor == ObserverKeyID {
+		return s.look(q), nil
 	}
-	if err := r.ParseForm(); err != nil {
-		r.Form = url.Values{}
+	s.mu.Lock()
+	h := s.hitLocked(q)
+	s.mu.Unlock()
+	half := (s.opts.Latency + h.Latency) / 2
+	gaveUp := wait(r.Context(), half)
+	answer, err := s.perform(q, h)
+	if gaveUp != nil {
+		return reply{}, gaveUp
 	}
-	svc := serviceOf(r)
-	fault := s.takeFault(svc.name, r.Form.Get("Action"))
-	half := (s.opts.Latency + fault.Latency) / 2
-	_ = wait(r.Context(), half)
-	answer := s.perform(svc, r, fault)
+	if err != nil {
+		return reply{}, err
+	}
 	if err := wait(r.Context(), half); err != nil {
 		return reply{}, err
 	}
-	if fault.LoseResponse {
-		return reply{}, errLost
+	if h.LoseResponse {
+		return reply{}, errReset
 	}
 	return answer, nil
 }
 
-// serviceOf routes by credential scope (.../REGION/SERVICE/aws4_request), and
-// where there is none, by API version.
-func serviceOf(r *http.Request) *service {
-	scope := strings.Split(r.Header.Get("Authorization"), "/")
-	ec2 := r.Form.Get("Version") == ec2Service.version
-	if len(scope) > 3 {
-		ec2 = scope[3] == ec2Service.name
-	}
-	if ec2 {
-		return ec2Service
-	}
-	return elbService
-}
-
-// perform lets a call take effect and records it.
-func (s *Sim) perform(svc *service, r *http.Request, fault Fault) reply {
+// perform lets a call take effect and records it, or sees to it that this happens
+// later. The error is errReset: there is no answer.
+func (s *Sim) perform(q *request, h hit) (reply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	call := Call{
-		Time:      time.Now(),
-		Service:   svc.name,
-		Action:    r.Form.Get("Action"),
-		Params:    map[string]string{},
-		Code:      "OK",
-		RequestID: s.newUUIDLocked("request"),
-		Lost:      fault.LoseResponse,
+	if h.Reset {
+		s.recordLocked(q, Call{RequestID: s.newUUIDLocked("request"), Lost: true})
+		return reply{}, errReset
 	}
-	for name := range parametersOf(r.Form) {
-		call.Params[name] = r.Form.Get(name)
-	}
-	answer := reply{status: http.StatusOK, requestID: call.RequestID}
-	result, err := s.executeLocked(svc, r, fault)
-	if err == nil {
-		answer.body, err = svc.encodeResult(call.Action, call.RequestID, result)
-	}
+	op, params, err := s.acceptLocked(q, h)
 	if err != nil {
-		failure := svc.apiErrorOf(err)
-		call.Code = failure.code
-		answer.status, answer.body = failure.status, svc.encodeError(call.RequestID, failure)
+		return s.concludeLocked(q, h.LoseResponse, nil, err), nil
 	}
-	s.recordLocked(call)
-	s.opts.Log.Debug("call", "action", call.Action, "code", call.Code, "lost", call.Lost)
-	return answer
+	if h.late > 0 {
+		// The one thing that happens by itself outside of Run: nobody is left to wait
+		// for it, and accounts without a data plane have late effects too.
+		time.AfterFunc(h.late, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			result, err := s.runLocked(q, op, params, h.stale)
+			s.concludeLocked(q, true, result, err)
+		})
+		return reply{}, errReset
+	}
+	result, err := s.runLocked(q, op, params, h.stale)
+	return s.concludeLocked(q, h.LoseResponse, result, err), nil
 }
 
-// executeLocked is a call without its form: its result or its error.
-func (s *Sim) executeLocked(svc *service, r *http.Request, fault Fault) (any, error) {
-	if r.Header.Get("Authorization") == "" {
-		return nil, &apiError{http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token"}
+// acceptLocked decodes a call and takes its tokens. A call that is throttled by a
+// fault takes none, unless the switch says that throttled calls do.
+func (s *Sim) acceptLocked(q *request, h hit) (operation, any, error) {
+	if !q.signed {
+		return operation{}, nil, &apiError{http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token"}
 	}
-	name := r.Form.Get("Action")
-	op, params, err := svc.decode(r.Form)
-	if _, known := svc.operations[name]; known && s.opts.Throttling {
-		if !s.admitLocked(time.Now(), svc.demands(name, op, params)) {
-			return nil, svc.throttled(s.opts.Switches)
+	op, params, err := q.svc.decode(q.form)
+	failure := h.err(q.svc, s.opts.Switches)
+	free := h.Throttle && !s.opts.Switches.ThrottleConsumesToken
+	if _, known := q.svc.operations[q.action]; known && s.opts.Throttling && !free {
+		if !s.admitLocked(time.Now(), q.svc.demands(q.action, op, params)) && failure == nil {
+			failure = q.svc.throttled(s.opts.Switches)
 		}
 	}
-	if failure := fault.err(svc, s.opts.Switches); failure != nil {
-		return nil, failure
+	if failure != nil {
+		return op, nil, failure
 	}
-	if err != nil {
-		return nil, err
+	return op, params, err
+}
+
+// runLocked lets an accepted call take effect. A stale read sees the past.
+func (s *Sim) runLocked(q *request, op operation, params any, stale time.Duration) (any, error) {
+	if q.reads() {
+		return op.run(s.agoLocked(stale), params)
 	}
 	result, err := op.run(s, params)
-	if err == nil && !strings.HasPrefix(name, "Describe") {
+	s.rememberLocked() // Of a call that fails, a part may have had its effect.
+	if err == nil {
 		s.changed()
 	}
 	return result, err
+}
+
+// concludeLocked records a call and puts its outcome into words.
+func (s *Sim) concludeLocked(q *request, lost bool, result any, err error) reply {
+	answer, code := q.reply(s.newUUIDLocked("request"), result, err)
+	s.recordLocked(q, Call{Code: code, RequestID: answer.requestID, Lost: lost})
+	return answer
+}
+
+// look answers an observer: at once, and as if it had never asked.
+func (s *Sim) look(q *request) reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var result any
+	op, params, err := q.svc.decode(q.form)
+	switch {
+	case err != nil:
+	case !q.reads():
+		err = &apiError{http.StatusForbidden, "AccessDenied", "An observer may not call " + q.action}
+	default:
+		result, err = op.run(s, params)
+	}
+	answer, _ := q.reply("00000000-0000-0000-0000-000000000000", result, err)
+	return answer
 }
 
 // wait lets d pass. It returns the context's error if that ends first.

@@ -104,6 +104,12 @@ func (c *checker) refresh(now time.Time) {
 			}
 		}
 	}
+	c.retireLocked(current)
+}
+
+// retireLocked forgets the targets that are no longer checked.
+func (c *checker) retireLocked(current map[*registration]bool) {
+	renewed := false
 	for r, k := range c.known {
 		if current[r] {
 			continue
@@ -112,8 +118,12 @@ func (c *checker) refresh(now time.Time) {
 		delete(c.known, r)
 		if !r.draining {
 			r.state, r.successes, r.failures = stateInitial, 0, 0
-			r.reason, r.description = "", ""
+			r.since, r.reason, r.description = time.Time{}, "", ""
+			renewed = true
 		}
+	}
+	if renewed {
+		c.sim.rememberLocked()
 	}
 }
 
@@ -156,7 +166,9 @@ func (c *checker) start(ctx context.Context, running *errgroup.Group) (next time
 			v := c.probe(ctx, netip.AddrPortFrom(k.target.key.ip, port), settings)
 			if ctx.Err() == nil {
 				c.sim.mu.Lock()
-				k.target.judgeLocked(v, settings, c.sim.opts.Switches.UnhealthyAfterOneFailure)
+				if k.target.judgeLocked(v, settings, c.sim.opts.Switches.UnhealthyAfterOneFailure) {
+					c.sim.rememberLocked()
+				}
 				c.sim.mu.Unlock()
 			}
 			return nil
@@ -252,20 +264,32 @@ func codeMatches(matcher string, code int) bool {
 	return false
 }
 
-// judgeLocked applies the outcome of a check. The first success makes a new
-// target healthy, whatever the threshold.
-func (r *registration) judgeLocked(v verdict, settings healthCheck, afterOne bool) {
+// judgeLocked applies the outcome of a check and reports whether that changed what
+// the target shows. The first success makes a new target healthy, whatever the
+// threshold.
+func (r *registration) judgeLocked(v verdict, settings healthCheck, afterOne bool) (changed bool) {
 	if v.passed() {
 		r.failures, r.successes = 0, r.successes+1
 		if r.state == stateInitial || r.successes >= settings.healthyThreshold {
-			r.state, r.reason, r.description = stateHealthy, "", ""
+			return r.becomeLocked(stateHealthy, v)
 		}
-		return
+		return false
 	}
 	r.successes, r.failures = 0, r.failures+1
 	if r.state == stateUnhealthy || r.failures >= settings.unhealthyThreshold || r.state == stateInitial && afterOne {
-		r.state, r.reason, r.description = stateUnhealthy, v.reason, v.description
+		return r.becomeLocked(stateUnhealthy, v)
 	}
+	return false
+}
+
+func (r *registration) becomeLocked(state string, v verdict) (changed bool) {
+	if r.state != state {
+		r.state, r.since = state, time.Now()
+		changed = true
+	}
+	changed = changed || r.reason != v.reason || r.description != v.description
+	r.reason, r.description = v.reason, v.description
+	return changed
 }
 
 // checkQueue is a heap of checks, the next one first.

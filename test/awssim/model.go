@@ -6,7 +6,33 @@ import (
 )
 
 // The structs below are the simulated account. Everything in them is guarded by
-// Sim.mu; a name that ends in Locked expects its caller to hold it.
+// Sim.mu; a name that ends in Locked expects its caller to hold it. What history.go
+// says about copies holds for every field that is added.
+
+// account is everything that calls make and find.
+type account struct {
+	loadBalancers  map[string]*loadBalancer  // by ARN
+	targetGroups   map[string]*targetGroup   // by ARN
+	listeners      map[string]*listener      // by ARN
+	rules          map[string]*rule          // by ARN
+	vpcs           map[string]*vpc           // by ID
+	subnets        map[string]*subnet        // by ID
+	securityGroups map[string]*securityGroup // by ID
+	interfaces     map[string]*networkInterface
+}
+
+func newAccount() account {
+	return account{
+		loadBalancers:  map[string]*loadBalancer{},
+		targetGroups:   map[string]*targetGroup{},
+		listeners:      map[string]*listener{},
+		rules:          map[string]*rule{},
+		vpcs:           map[string]*vpc{},
+		subnets:        map[string]*subnet{},
+		securityGroups: map[string]*securityGroup{},
+		interfaces:     map[string]*networkInterface{},
+	}
+}
 
 // loadBalancer is one ALB.
 type loadBalancer struct {
@@ -140,9 +166,11 @@ type registration struct {
 	registered  time.Time
 	inRotation  time.Time // from when on the data plane knows it (propagation)
 	draining    bool
+	drainStart  time.Time
 	drainEnd    time.Time
 	outRotation time.Time // from when on the data plane sends it no new request
 	state       string    // initial, healthy, unhealthy
+	since       time.Time // when state became that; initial: zero
 	reason      string
 	description string
 	successes   int                  // consecutive

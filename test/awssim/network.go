@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -118,24 +119,20 @@ func (s *Sim) inSubnetLocked(vpcID string, ip netip.Addr) (*subnet, bool) {
 	return nil, false
 }
 
-// interfacesLocked are the network interfaces that exist now, by ID. Those whose
-// time has come disappear here.
+// interfacesLocked are the network interfaces that exist now, by ID.
 func (s *Sim) interfacesLocked() []*networkInterface {
-	now := time.Now()
-	for id, n := range s.interfaces {
-		if !n.gone.IsZero() && !now.Before(n.gone) {
-			delete(s.interfaces, id)
-		}
-	}
-	return sorted(s.interfaces)
+	now := s.now()
+	return slices.DeleteFunc(sorted(s.interfaces), func(n *networkInterface) bool { return n.isGone(now) })
 }
+
+func (n *networkInterface) isGone(now time.Time) bool { return !n.gone.IsZero() && !now.Before(n.gone) }
 
 // availableLocked counts the free addresses of a subnet, as far as the simulator
 // hands them out. Pods and nodes are not counted.
 func (s *Sim) availableLocked(sub *subnet) int {
 	bits := min(sub.cidr.Addr().BitLen()-sub.cidr.Bits(), 24)
 	free := 1<<bits - reservedAddresses
-	for _, n := range s.interfaces {
+	for _, n := range s.interfacesLocked() {
 		if n.subnet == sub {
 			free--
 		}
@@ -158,7 +155,7 @@ func (s *Sim) attachInterfaceLocked(lb *loadBalancer, sub *subnet) {
 
 func (s *Sim) freeAddressLocked(sub *subnet) netip.Addr {
 	taken := map[netip.Addr]bool{}
-	for _, n := range s.interfaces {
+	for _, n := range s.interfacesLocked() {
 		taken[n.address] = true
 	}
 	address := lastAddress(sub.cidr).Prev()
@@ -179,10 +176,12 @@ func lastAddress(p netip.Prefix) netip.Addr {
 // releaseInterfacesLocked lets a load balancer's interface in sub go, and all of them if
 // sub is nil. They linger as the switch says.
 func (s *Sim) releaseInterfacesLocked(lb *loadBalancer, sub *subnet) {
+	now := time.Now()
+	maps.DeleteFunc(s.interfaces, func(_ string, n *networkInterface) bool { return n.isGone(now) })
 	for _, n := range s.interfaces {
 		if n.lb == lb && n.gone.IsZero() && (sub == nil || n.subnet == sub) {
 			n.securityGroups = slices.Clone(lb.securityGroups)
-			n.gone = time.Now().Add(s.opts.Switches.InterfaceLinger)
+			n.gone = now.Add(s.opts.Switches.InterfaceLinger)
 		}
 	}
 }

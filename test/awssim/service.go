@@ -92,10 +92,7 @@ func (svc *service) throttled(switches Switches) *apiError {
 // demands are the buckets that a call takes a token of.
 func (svc *service) demands(action string, op operation, params any) []demand {
 	if svc == elbService {
-		return []demand{
-			{"elb", elbAccountRate},
-			{"elb/" + op.rate.name, op.rate},
-		}
+		return []demand{elbAccountRate.demand(), op.rate.demand()}
 	}
 	if p, ok := params.(interface{ scans() bool }); ok && p.scans() {
 		return []demand{{"ec2/" + action + "/scan", ec2ScanRate}}

@@ -28,9 +28,10 @@ type Options struct {
 
 	Latency    time.Duration // of every API call, half before and half after it takes effect
 	Throttling bool          // the published token buckets
+	Neighbours []Neighbour   // who else takes tokens, if Throttling
 	Quotas     Quotas        // a zero field is AWS's default
 	Switches   Switches
-	KeepCalls  int // how many of the latest calls Calls returns; 0: all
+	KeepCalls  int // how many of the latest calls and requests are kept; 0: all
 	Log        *slog.Logger
 }
 
@@ -63,22 +64,18 @@ type Sim struct {
 	// of one: a change that nobody has looked at yet stands for all changes since.
 	wake, recheck chan struct{}
 
-	mu             sync.Mutex                // guards all below and every struct of model.go
-	loadBalancers  map[string]*loadBalancer  // by ARN
-	targetGroups   map[string]*targetGroup   // by ARN
-	listeners      map[string]*listener      // by ARN
-	rules          map[string]*rule          // by ARN
-	vpcs           map[string]*vpc           // by ID
-	subnets        map[string]*subnet        // by ID
-	securityGroups map[string]*securityGroup // by ID
-	interfaces     map[string]*networkInterface
-	nth            map[string]int // how many identifiers were made for a name
-	buckets        map[string]*bucket
-	faults         []*Fault
-	calls          []Call
-	addresses      map[string]string // where "DNSNAME:PORT" really listens
-	forwarded      uint64            // requests sent to targets
-	requests       []RequestLog
+	mu sync.Mutex // guards all below and every struct of model.go
+	account
+	past       history
+	nth        map[string]int // how many identifiers were made for a name
+	buckets    map[string]*bucket
+	neighbours []*neighbour
+	faults     []*Injected
+	injected   int // faults until now, ended ones too
+	calls      []Call
+	addresses  map[string]string // where "DNSNAME:PORT" really listens
+	forwarded  uint64            // requests sent to targets
+	requests   []RequestLog
 }
 
 // New makes the account that o describes. The API answers at once; the data
@@ -96,25 +93,23 @@ func New(o Options) (*Sim, error) {
 		o.Dial = dialLoopback
 	}
 	s := &Sim{
-		opts:           o,
-		quotas:         o.Quotas.withDefaults(),
-		wake:           make(chan struct{}, 1),
-		recheck:        make(chan struct{}, 1),
-		loadBalancers:  map[string]*loadBalancer{},
-		targetGroups:   map[string]*targetGroup{},
-		listeners:      map[string]*listener{},
-		rules:          map[string]*rule{},
-		vpcs:           map[string]*vpc{},
-		subnets:        map[string]*subnet{},
-		securityGroups: map[string]*securityGroup{},
-		interfaces:     map[string]*networkInterface{},
-		nth:            map[string]int{},
-		buckets:        map[string]*bucket{},
-		addresses:      map[string]string{},
+		opts:      o,
+		quotas:    o.Quotas.withDefaults(),
+		wake:      make(chan struct{}, 1),
+		recheck:   make(chan struct{}, 1),
+		account:   newAccount(),
+		nth:       map[string]int{},
+		buckets:   map[string]*bucket{},
+		addresses: map[string]string{},
 	}
 	for _, v := range o.VPCs {
 		if err := s.addVPC(v); err != nil {
 			return nil, fmt.Errorf("vpc %s: %w", v.ID, err)
+		}
+	}
+	for i, n := range o.Neighbours {
+		if err := s.addNeighbour(n); err != nil {
+			return nil, fmt.Errorf("neighbour %d: %w", i+1, err)
 		}
 	}
 	return s, nil

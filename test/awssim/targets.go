@@ -191,7 +191,7 @@ func (s *Sim) deregisterLocked(g *targetGroup, ts []targetSpec) error {
 // uses has nothing to drain and goes at once.
 func (s *Sim) drainLocked(g *targetGroup, r *registration, now time.Time) {
 	r.draining = true
-	r.drainEnd, r.outRotation = now, now
+	r.drainStart, r.drainEnd, r.outRotation = now, now, now
 	if s.activeUseLocked(g) == nil {
 		return
 	}

@@ -29,8 +29,7 @@ const (
 // healthLocked is DescribeTargetHealth: of the named targets, in their order, or
 // of all, by address.
 func (s *Sim) healthLocked(g *targetGroup, ts []targetSpec) ([]targetHealth, error) {
-	now := time.Now()
-	s.reapLocked(g, now)
+	now := s.now()
 	var list []targetHealth
 	for _, t := range ts {
 		key, err := parseTarget(g, t)
@@ -40,11 +39,23 @@ func (s *Sim) healthLocked(g *targetGroup, ts []targetSpec) ([]targetHealth, err
 		list = append(list, s.healthOfLocked(g, key, now))
 	}
 	if len(ts) == 0 {
-		for _, key := range slices.SortedFunc(maps.Keys(g.targets), targetKey.compare) {
-			list = append(list, s.healthOfLocked(g, key, now))
+		for _, r := range s.targetsLocked(g, now) {
+			list = append(list, s.healthOfLocked(g, r.key, now))
 		}
 	}
 	return list, nil
+}
+
+// targetsLocked are the targets of a group at a moment, by address. Those that have
+// drained are left out, and not removed: a look changes nothing.
+func (s *Sim) targetsLocked(g *targetGroup, now time.Time) []*registration {
+	list := make([]*registration, 0, len(g.targets))
+	for _, key := range slices.SortedFunc(maps.Keys(g.targets), targetKey.compare) {
+		if r := g.targets[key]; !s.drained(r, now) {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 func (k targetKey) compare(other targetKey) int {
@@ -54,7 +65,7 @@ func (k targetKey) compare(other targetKey) int {
 func (s *Sim) healthOfLocked(g *targetGroup, key targetKey, now time.Time) targetHealth {
 	h := targetHealth{key: key, healthCheckPort: strconv.Itoa(int(checkPortOf(g.check, key)))}
 	r := g.targets[key]
-	if r == nil {
+	if r == nil || s.drained(r, now) {
 		h.state, h.reason = "unused", "Target.NotRegistered"
 		h.description = "Target is not registered to the target group"
 		return h

@@ -117,15 +117,10 @@ func TestOtherActionsAreInvalid(t *testing.T) {
 			require.NoError(t, err)
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKID/20260101/ap-northeast-3/"+c.service.name+"/aws4_request")
-			answer := s.perform(serviceOf(parsedForm(t, req)), req, Fault{})
+			answer, err := s.perform(newRequest(req), hit{})
+			require.NoError(t, err)
 			require.Equal(t, http.StatusBadRequest, answer.status, action)
 			require.Contains(t, string(answer.body), "<Code>InvalidAction</Code>", action)
 		}
 	}
-}
-
-func parsedForm(t *testing.T, r *http.Request) *http.Request {
-	t.Helper()
-	require.NoError(t, r.ParseForm())
-	return r
 }
