@@ -11,18 +11,21 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/tgsync/tgsync/test/awssim"
 )
 
 // Account reads the AWS account as a person with the AWS CLI would: over the wire,
 // and knowing nothing of tgsync's code, so that an error in that cannot hide itself.
+// It observes: it takes no tokens, and no call of it is recorded or hit by a fault.
 // Names of fields are AWS's own.
 type Account struct {
-	endpoint string
-	client   *http.Client
+	endpoint, accessKeyID string
+	client                *http.Client
 }
 
 // Account reads the simulated account.
-func (s *Stack) Account() Account { return Account{endpoint: s.awsEndpoint, client: s.client} }
+func (s *Stack) Account() Account { return Account{s.awsEndpoint, awssim.ObserverKeyID, s.client} }
 
 // LoadBalancer is one load balancer.
 type LoadBalancer struct {
@@ -186,7 +189,7 @@ func (a Account) query(ctx context.Context, version, action string, params url.V
 		return err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+AccessKeyID+", SignedHeaders=host, Signature=none")
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+a.accessKeyID+", SignedHeaders=host, Signature=none")
 	response, err := a.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)

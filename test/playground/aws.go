@@ -66,9 +66,9 @@ func (s *Stack) startAWS(ctx context.Context) error {
 		Region:  Region,
 		VPCs:    []awssim.VPC{s.network.vpc(s.opts.ClusterName)},
 		Latency: apiLatency,
-		// No throttling: people here look at AWS far more often than they would at the
-		// real one, and would take the daemon's tokens.
-		Log: s.opts.Log,
+		// The daemon lives with AWS's published rates. Account takes no tokens from it.
+		Throttling: true,
+		Log:        s.opts.Log,
 		Switches: awssim.Switches{
 			FirstCheckWithin: firstCheckWithin,
 			RegisterDelay:    awssim.Span{Max: propagation},

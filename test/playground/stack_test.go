@@ -178,6 +178,17 @@ func testAccount(t *testing.T, stack *Stack) {
 	_, err = stack.ConnectTo("none", 80)
 	require.Error(t, err)
 
+	for range 100 {
+		_, err = account.TargetGroups(t.Context())
+		require.NoError(t, err)
+	}
+	require.Empty(t, stack.Sim().Calls(), "who looks is not seen")
+	account.accessKeyID = AccessKeyID
+	for err == nil && len(stack.Sim().Calls()) < 1000 {
+		_, err = account.TargetGroups(t.Context())
+	}
+	require.ErrorContains(t, err, "Rate exceeded", "the daemon has AWS's rates")
+
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", http.NoBody)
 	require.NoError(t, err)
 	_, err = stack.HTTPClient().Do(request) //nolint:bodyclose // there is no answer

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tgsync/tgsync/test/awssim"
 	"github.com/tgsync/tgsync/test/playground"
 )
 
@@ -32,8 +33,13 @@ The daemon logs to %[6]s and serves %[7]s/metrics.
 Ctrl-C stops everything.
 `
 
+// keptCalls bounds what the account remembers of its calls and requests: up may run
+// for days.
+const keptCalls = 1000
+
 // up starts the stack and leaves it running until ctx ends.
 func up(ctx context.Context, o playground.Options) error {
+	o.Sim = func(account *awssim.Options) { account.KeepCalls = keptCalls }
 	fmt.Println("Starting a Kubernetes control plane, an AWS account and tgsync ...")
 	return withStack(ctx, o, func(ctx context.Context, stack *playground.Stack) error {
 		fmt.Printf(welcome, stack.Kubeconfig(), playground.AccessKeyID, playground.SecretAccessKey, playground.Region,
@@ -70,7 +76,7 @@ func announce(ctx context.Context, out io.Writer, stack *playground.Stack) error
 	}
 }
 
-// curlLines asks Kubernetes, not AWS: that would take tokens from the daemon.
+// curlLines asks Kubernetes, where people find the addresses too.
 func curlLines(ctx context.Context, stack *playground.Stack) ([]string, error) {
 	ingresses, err := stack.Clientset().NetworkingV1().Ingresses(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
