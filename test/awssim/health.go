@@ -104,12 +104,6 @@ func (c *checker) refresh(now time.Time) {
 			}
 		}
 	}
-	c.retireLocked(current)
-}
-
-// retireLocked forgets the targets that are no longer checked.
-func (c *checker) retireLocked(current map[*registration]bool) {
-	renewed := false
 	for r, k := range c.known {
 		if current[r] {
 			continue
@@ -119,11 +113,7 @@ func (c *checker) retireLocked(current map[*registration]bool) {
 		if !r.draining {
 			r.state, r.successes, r.failures = stateInitial, 0, 0
 			r.since, r.reason, r.description = time.Time{}, "", ""
-			renewed = true
 		}
-	}
-	if renewed {
-		c.sim.rememberLocked()
 	}
 }
 

@@ -18,6 +18,13 @@ import (
 // the request's ID.
 func ask(t *testing.T, s *Sim, query string) string {
 	t.Helper()
+	answer, err := s.answer(requestFor(t, query))
+	require.NoError(t, err)
+	return requestIDs.ReplaceAllString(string(answer.body), "")
+}
+
+func requestFor(t *testing.T, query string) *http.Request {
+	t.Helper()
 	form, err := url.ParseQuery(query)
 	require.NoError(t, err)
 	svc := elbService
@@ -29,9 +36,7 @@ func ask(t *testing.T, s *Sim, query string) string {
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKID")
-	answer, err := s.answer(req)
-	require.NoError(t, err)
-	return requestIDs.ReplaceAllString(string(answer.body), "")
+	return req
 }
 
 var requestIDs = regexp.MustCompile(`<(?i:requestid)>[^<]*</`)
@@ -143,6 +148,66 @@ func TestStaleTargetHealth(t *testing.T) {
 			time.Sleep(want.after)
 			require.Equal(t, want.state, state(), want.after)
 		}
+	})
+}
+
+// What changes by itself as time passes, without a call, is of the past too.
+func TestStaleReadsOfWhatTimeChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, Options{Switches: Switches{
+			ReadAfterCreate: 2 * time.Second, ProvisioningTime: 4 * time.Second, InterfaceLinger: 3 * time.Second,
+		}})
+		s.Inject(Fault{Stale: Span{Min: 10 * time.Second}})
+		const balancers, interfaces = "Action=DescribeLoadBalancers", "Action=DescribeNetworkInterfaces"
+		time.Sleep(time.Minute)
+		lb := arnIn(t, ask(t, s, "Action=CreateLoadBalancer&Name=demo&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b"), "loadbalancer")
+		time.Sleep(12*time.Second - 1)
+		require.NotContains(t, ask(t, s, balancers), lb)
+		time.Sleep(1)
+		require.Contains(t, ask(t, s, balancers), "<Code>provisioning</Code>")
+		time.Sleep(2*time.Second - 1)
+		require.Contains(t, ask(t, s, balancers), "<Code>provisioning</Code>")
+		time.Sleep(1)
+		require.Contains(t, ask(t, s, balancers), "<Code>active</Code>")
+
+		ask(t, s, "Action=DeleteLoadBalancer&LoadBalancerArn="+lb)
+		time.Sleep(13*time.Second - 1)
+		require.Contains(t, ask(t, s, interfaces), "ELB app/demo")
+		require.NotContains(t, ask(t, s, balancers), lb)
+		time.Sleep(1)
+		require.NotContains(t, ask(t, s, interfaces), "ELB app/demo")
+	})
+}
+
+// A drain that ends with its last request was over by then, and not before.
+func TestStaleReadsOfADrainThatEndsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &PipeNet{}
+		s, group, reads := furnished(t, Options{Listen: network.Listen, Dial: network.Dial, Switches: Switches{CompleteDrainEarly: true}})
+		start(t, s)
+		startPod(t, network, "10.0.1.1:8080", func(http.ResponseWriter, *http.Request) { time.Sleep(7 * time.Second) })
+		var dnsName string
+		for _, lb := range s.loadBalancers {
+			dnsName = lb.dnsName
+		}
+		synctest.Wait()
+		client := clientOf(t, s)
+		go func() {
+			if resp, err := client.Get("http://" + dnsName + "/"); err == nil {
+				_ = resp.Body.Close()
+			}
+		}()
+		synctest.Wait()
+		s.Inject(Fault{Stale: Span{Min: 10 * time.Second}})
+		ask(t, s, "Action=DeregisterTargets&Targets.member.1.Id=10.0.1.1&TargetGroupArn="+group)
+		health := reads[4]
+		time.Sleep(7 * time.Second)
+		synctest.Wait()
+		require.Empty(t, s.Targets(group))
+		time.Sleep(10*time.Second - 1)
+		require.Contains(t, ask(t, s, health), "<State>draining</State>")
+		time.Sleep(1)
+		require.NotContains(t, ask(t, s, health), "<State>")
 	})
 }
 
