@@ -91,6 +91,10 @@ up: $(BINARIES) ## Start the same stack and leave it running until Ctrl-C.
 e2e: $(BINARIES) ## Run the end-to-end tests alone.
 	@$(E2E_ENV) $(GO_TEST) -v ./test/e2e/...
 
+.PHONY: soak
+soak: $(BINARIES) ## Freeze the leader 200 times while it is busy (a quarter of an hour; make test: 10 times).
+	@TGSYNC_SIGSTOPS=200 $(E2E_ENV) $(GO_TEST) -v -run TestFrozenLeader ./test/e2e
+
 .PHONY: bench
 bench: ## Hold the engine against its bars (build/bench.json), then run the benchmarks (BENCH=regexp selects).
 	@failed=0; go test -count=1 $(TESTFLAGS) -v -run='^TestBench$$' ./test/bench -args -out='$(CURDIR)/build/bench.json' || failed=1; \

@@ -15,10 +15,11 @@ import (
 const attemptTimeout = 30 * time.Second
 
 // attempts stands in the SDK's Finalize step right after Retry, and so meets
-// every attempt and not just every call: tokens, time limit, observation.
+// every attempt and not just every call: tokens, fence, time limit, observation.
 type attempts struct {
 	service  string
 	limiter  *limiter
+	fence    fence // nil for reads
 	observer Observer
 }
 
@@ -40,6 +41,10 @@ func (a *attempts) HandleFinalize(
 	operation := awsmiddleware.GetOperationName(ctx)
 	action := a.service + ":" + operation
 	if err := a.limiter.take(ctx, action); err != nil {
+		return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+	}
+	// After the tokens, because the wait for them may outlast the permission.
+	if err := a.fence.check(); err != nil {
 		return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 	}
 	limited, cancel := context.WithTimeout(ctx, attemptTimeout)

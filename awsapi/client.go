@@ -31,6 +31,10 @@ type Options struct {
 	HTTPClient HTTPClient
 	// Observer is told about every attempt. Nil: nobody is.
 	Observer Observer
+	// Fence is asked right before an attempt of a call that changes something leaves:
+	// an error keeps it from being sent and gives it the class Fenced. Nil: all may
+	// leave.
+	Fence func() error
 	// Share is the part of AWS's published budget that this process may use,
 	// above 0 and at most 1. 0 stands for 1.
 	Share float64
@@ -105,32 +109,28 @@ func load(ctx context.Context) (aws.Config, error) {
 
 func newClients(cfg aws.Config, o Options) *Clients {
 	l := newLimiter(o.Share, o.Observer)
-	stack := func(service string) []func(*middleware.Stack) error {
-		a := &attempts{service: service, limiter: l, observer: o.Observer}
+	if o.HTTPClient != nil {
+		cfg.HTTPClient = o.HTTPClient
+	}
+	read := cfg.Copy()
+	read.Retryer, read.RetryMaxAttempts = retryReads, readAttempts
+	write := cfg.Copy()
+	write.Retryer, write.RetryMaxAttempts = func() aws.Retryer { return aws.NopRetryer{} }, 1
+	write.HTTPClient = fence(o.Fence).httpClient(cfg.HTTPClient)
+	stack := func(service string, f fence) []func(*middleware.Stack) error {
+		a := &attempts{service: service, limiter: l, fence: f, observer: o.Observer}
 		return []func(*middleware.Stack) error{a.insert, awsmiddleware.AddUserAgentKeyValue("tgsync", o.Version)}
 	}
-	elbClient := func(r aws.Retryer) *elb.Client {
-		return elb.NewFromConfig(cfg, func(so *elb.Options) {
-			so.APIOptions = append(so.APIOptions, stack(serviceELB)...)
-			so.Retryer, so.RetryMaxAttempts = r, r.MaxAttempts()
-			if o.HTTPClient != nil {
-				so.HTTPClient = o.HTTPClient
-			}
-		})
+	elbClient := func(cfg aws.Config, f fence) *elb.Client {
+		return elb.NewFromConfig(cfg, func(so *elb.Options) { so.APIOptions = append(so.APIOptions, stack(serviceELB, f)...) })
 	}
-	ec2Client := func(r aws.Retryer) *ec2.Client {
-		return ec2.NewFromConfig(cfg, func(so *ec2.Options) {
-			so.APIOptions = append(so.APIOptions, stack(serviceEC2)...)
-			so.Retryer, so.RetryMaxAttempts = r, r.MaxAttempts()
-			if o.HTTPClient != nil {
-				so.HTTPClient = o.HTTPClient
-			}
-		})
+	ec2Client := func(cfg aws.Config, f fence) *ec2.Client {
+		return ec2.NewFromConfig(cfg, func(so *ec2.Options) { so.APIOptions = append(so.APIOptions, stack(serviceEC2, f)...) })
 	}
 	return &Clients{
-		ELB:     &ELB{read: elbClient(retryReads()), write: elbClient(aws.NopRetryer{})},
 		limiter: l,
-		EC2:     &EC2{read: ec2Client(retryReads()), write: ec2Client(aws.NopRetryer{})},
+		ELB:     &ELB{read: elbClient(read, nil), write: elbClient(write, o.Fence)},
+		EC2:     &EC2{read: ec2Client(read, nil), write: ec2Client(write, o.Fence)},
 	}
 }
 

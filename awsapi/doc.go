@@ -8,6 +8,7 @@
 //	attempt       (attempt.go) once per attempt, from here on
 //	  tokens      (limiter.go, actions.go) one of the action's category and one of the account's,
 //	              unless the context brings the token along that its dispatcher took ahead
+//	  fence       (fence.go) of a write, unless we may change nothing now; again at the socket
 //	  time limit  an attempt without an answer ends
 //	  observation (observe.go) service, action, code, duration
 //	SDK transport signs, sends, decodes

@@ -42,6 +42,9 @@ const (
 	// moment may have been carried out, as with Unavailable; an attempt that still
 	// waited for a token was not sent.
 	Canceled Class = "Canceled"
+	// Fenced means that Options.Fence refused: this process may change nothing now.
+	// Nothing was done.
+	Fenced Class = "Fenced"
 	// Unknown means none of the above: a code that AWS has not documented.
 	Unknown Class = "Unknown"
 )
@@ -50,6 +53,9 @@ const (
 func ClassOf(err error) Class {
 	if err == nil {
 		return OK
+	}
+	if _, ok := errors.AsType[*fencedError](err); ok {
+		return Fenced
 	}
 	if _, ok := errors.AsType[*tokenError](err); ok || errors.Is(err, context.Canceled) {
 		return Canceled

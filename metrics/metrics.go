@@ -142,6 +142,19 @@ func (p parkedTargets) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// WatchLeader shows whether this process leads. The function is asked at every
+// scrape: leading can end without anything happening.
+func (m *Metrics) WatchLeader(leads func() bool) {
+	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "leader", Help: "1 if this process holds the Lease and may change AWS and Kubernetes, 0 if not.",
+	}, func() float64 {
+		if leads() {
+			return 1
+		}
+		return 0
+	})
+}
+
 // Request records one attempt of a request to AWS.
 func (m *Metrics) Request(service, operation, code string, d time.Duration) {
 	m.awsRequests.WithLabelValues(service, operation, code).Inc()

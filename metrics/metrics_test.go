@@ -44,6 +44,8 @@ func TestMetrics(t *testing.T) {
 	m.WatchPending("register", func() int { return groups }, func() time.Duration { return oldest })
 	m.WatchParked(func() map[string]int { return map[string]int{"Invalid": 3} })
 	m.DriftFound(2)
+	leads := false
+	m.WatchLeader(func() bool { return leads })
 	m.TargetsProgrammed("register", 7, 300*time.Millisecond)
 	m.TargetsProgrammed("register", 1, 0)
 	m.Request("elasticloadbalancing", "RegisterTargets", "OK", 60*time.Millisecond)
@@ -61,6 +63,7 @@ func TestMetrics(t *testing.T) {
 		`tgsync_aws_requests_total{code="OK",operation="RegisterTargets",service="elasticloadbalancing"} 1`,
 		`tgsync_parked_targets{reason="Invalid"} 3`,
 		`tgsync_drift_repaired_total 2`,
+		`tgsync_leader 0`,
 		`tgsync_token_wait_seconds_sum{bucket="elb-account"} 1`,
 		`tgsync_ingress_group_passes_total{result="ok"} 1`,
 		`workqueue_depth{name="registration"} 1`,
@@ -69,8 +72,10 @@ func TestMetrics(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 
-	groups, oldest = 2, 90*time.Second
-	require.Contains(t, scrape(t, m), `tgsync_oldest_pending_change_seconds{operation="register"} 90`, "asked at every scrape")
+	groups, oldest, leads = 2, 90*time.Second, true
+	text = scrape(t, m)
+	require.Contains(t, text, `tgsync_oldest_pending_change_seconds{operation="register"} 90`, "asked at every scrape")
+	require.Contains(t, text, `tgsync_leader 1`)
 }
 
 func TestReadiness(t *testing.T) {

@@ -20,6 +20,10 @@
 // package provision, a loop of its own with a budget of its own: endpoints never wait
 // for it.
 //
+// A Syncer lives for one term of leading (package lease): it is built on informers
+// that are full, and everything that it believed ends with it. On a standby the
+// informers run alone.
+//
 // # Rules
 //
 // Nothing is compared before all caches are full. A group is observed before it is
@@ -41,9 +45,12 @@
 //	informers             Informers.Start   its stop channel closes      the API server
 //	event handlers        client-go         the informers end            nothing
 //	2 dispatchers, with   Syncer.Run        its context ends; a call     AWS, tokens
-//	8 registration and 4                    under way has 10 s
-//	read workers
-//	Syncer.Run            cmd/tgsync        its context ends and the     nothing
-//	                                        workers have returned
-//	provision.Loop.Run    cmd/tgsync        its context ends             AWS, tokens, the API server
+//	8 registration and 4                    under way has 10 s, none
+//	read workers                            if the Lease is lost
+//	Syncer.Run            cmd/tgsync, in    its context ends and the     nothing
+//	                      a term            workers have returned
+//	provision.Loop.Run    cmd/tgsync, in    its context ends             AWS, tokens, the API server
+//	                      a term
+//	Candidate.Run         cmd/tgsync        its context ends and the     the API server
+//	                                        term's work has returned
 package syncer

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // addHandlers makes events into keys. Handlers do no work and no I/O: they run on
 // the informer's goroutine and everything behind them would wait.
 func (s *Syncer) addHandlers() error {
-	_, err := s.o.Informers.EndpointSlices.Informer().AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+	err := s.handlers.add(s.o.Informers.EndpointSlices.Informer(), cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, initial bool) {
 			slice, _ := object[*discoveryv1.EndpointSlice](obj)
 			s.sliceChanged(nil, slice, initial)
@@ -35,7 +36,7 @@ func (s *Syncer) addHandlers() error {
 	if err != nil {
 		return fmt.Errorf("handle EndpointSlices: %w", err)
 	}
-	_, err = s.o.Informers.Services.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+	err = s.handlers.add(s.o.Informers.Services.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { s.serviceEvent(obj) },
 		UpdateFunc: func(_, obj any) { s.serviceEvent(obj) },
 		DeleteFunc: func(obj any) { s.serviceEvent(obj) },
@@ -142,9 +143,34 @@ func object[T any](obj any) (T, bool) {
 	return o, ok
 }
 
+// handlers are event handlers in place. They are taken away when whoever they wake
+// has ended: the informers live longer than a term of leading.
+type handlers []func() error
+
+// add puts a handler in place.
+func (h *handlers) add(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) error {
+	registration, err := informer.AddEventHandler(handler)
+	if err == nil {
+		*h = append(*h, func() error { return informer.RemoveEventHandler(registration) })
+	}
+	return err
+}
+
+// remove takes all handlers away. What is on its way to them gets lost.
+func (h *handlers) remove() error {
+	var errs []error
+	for _, remove := range *h {
+		errs = append(errs, remove())
+	}
+	*h = nil
+	return errors.Join(errs...)
+}
+
 // OnModelChange calls wake for every event that can change what is provisioned:
-// with the namespace of an Ingress or a Service, and with "" for an IngressClass.
-func (i *Informers) OnModelChange(wake func(namespace string)) error {
+// with the namespace of an Ingress or a Service, and with "" for an IngressClass,
+// until the function that it returns is called.
+func (i *Informers) OnModelChange(wake func(namespace string)) (stop func() error, err error) {
+	var h handlers
 	changed := func(obj any) {
 		if o, ok := object[metav1.Object](obj); ok {
 			wake(o.GetNamespace())
@@ -155,9 +181,9 @@ func (i *Informers) OnModelChange(wake func(namespace string)) error {
 		UpdateFunc: func(_, obj any) { changed(obj) },
 	}
 	for _, informer := range []cache.SharedIndexInformer{i.Ingresses.Informer(), i.IngressClasses.Informer(), i.Services.Informer()} {
-		if _, err := informer.AddEventHandler(handler); err != nil {
-			return fmt.Errorf("handle changes of the model: %w", err)
+		if err := h.add(informer, handler); err != nil {
+			return nil, errors.Join(fmt.Errorf("handle changes of the model: %w", err), h.remove())
 		}
 	}
-	return nil
+	return h.remove, nil
 }

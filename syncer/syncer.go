@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/opqueue"
 	"github.com/tgsync/tgsync/syncer/target"
 )
@@ -81,6 +83,7 @@ type Syncer struct {
 	mutations *opqueue.Queue[key] // takes registration tokens
 	reads     *opqueue.Queue[key] // takes those of Describe calls
 	index     atomic.Pointer[index]
+	handlers  handlers // taken away by Run
 
 	// mu guards groups; a group has a lock of its own.
 	mu     sync.Mutex
@@ -98,23 +101,25 @@ func New(o Options) (*Syncer, error) {
 	s := &Syncer{o: o, groups: map[string]*group{}}
 	s.mutations = opqueue.New(opqueue.Options[key]{
 		Run: s.program, Take: o.Tokens.RegistrationToken,
-		Workers: mutationWorkers, Gap: o.BatchInterval, Drain: drainTimeout,
+		Workers: mutationWorkers, Gap: o.BatchInterval, Drain: drain,
 	})
 	s.reads = opqueue.New(opqueue.Options[key]{
 		Run:     s.observe,
 		Take:    func(ctx context.Context) (*opqueue.Token, error) { return o.Tokens.ReadToken(ctx, awsapi.ClassAudit) },
-		Workers: readWorkers, Drain: drainTimeout,
+		Workers: readWorkers, Drain: drain,
 	})
 	s.index.Store(&index{})
 	if err := s.addHandlers(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.handlers.remove())
 	}
 	return s, nil
 }
 
 // Run works until ctx ends. Calls under way are finished, what has not begun is
-// left: whoever comes next finds it by comparing again.
-func (s *Syncer) Run(ctx context.Context) error {
+// left: whoever comes next finds it by comparing again. It takes the event handlers
+// away, so a Syncer runs once.
+func (s *Syncer) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, s.handlers.remove()) }()
 	// Nothing is compared, and so nothing deregistered, before all caches are full.
 	if !cache.WaitForCacheSync(ctx.Done(), s.o.Informers.HasSynced) {
 		return nil
@@ -135,6 +140,15 @@ func (s *Syncer) Run(ctx context.Context) error {
 		}
 	})
 	return g.Wait()
+}
+
+// drain returns how long calls under way may go on. If the Lease is lost they may
+// not: nothing may be finished then.
+func drain(cause error) time.Duration {
+	if errors.Is(cause, lease.ErrLost) {
+		return 0
+	}
+	return drainTimeout
 }
 
 // rebind takes over the bindings of today: a new group is observed first, one

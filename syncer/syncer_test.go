@@ -1,13 +1,19 @@
 package syncer_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/test/awssim"
 )
 
 func TestOneChangeIsOneCallAtOnce(t *testing.T) {
@@ -129,3 +135,51 @@ func TestDeletedSliceIsANewChange(t *testing.T) {
 }
 
 // TestUnboundWhileACallIsUnderWay binds a group again before the call returns.
+
+func TestLossCutsCallsOff(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.source.set(w.service("echo0"))
+		w.start()
+		w.sim.Inject(awssim.Fault{Action: "RegisterTargets", Latency: 5 * time.Second})
+		w.endpoints("echo0", "10.0.0.1")
+		time.Sleep(time.Second)
+		began := time.Now()
+		w.lose()
+		require.Zero(w.t, time.Since(began))
+	})
+}
+
+func TestTerms(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.endpoints("echo0", "10.0.0.1")
+		w.source.set(b)
+		informers, err := syncer.NewInformers(w.kube)
+		require.NoError(w.t, err)
+		ctx, cancel := context.WithCancel(w.t.Context())
+		w.stop = func() {
+			cancel()
+			informers.Shutdown()
+		}
+		informers.Start(ctx.Done())
+		for term := range 3 {
+			s, err := syncer.New(syncer.Options{
+				AWS: w.aws.ELB, Tokens: w.aws, Events: w.events, AuditInterval: auditInterval, Source: w.source, Informers: informers, Metrics: w.metrics, Log: slog.New(slog.DiscardHandler), BatchSize: 200,
+			})
+			require.NoError(w.t, err)
+			ctx, cancel := context.WithCancel(ctx)
+			var running sync.WaitGroup
+			running.Go(func() { require.NoError(w.t, s.Run(ctx)) })
+			ip := fmt.Sprintf("10.0.0.%d", 2+term)
+			w.endpoints("echo0", ip)
+			w.settle()
+			require.Equal(w.t, []string{ip}, w.registered(b))
+			cancel()
+			running.Wait()
+			w.endpoints("echo0", "10.0.0.1")
+			w.settle()
+			groups, _ := s.Pending("register")
+			require.Zero(w.t, groups, "no events reach a Syncer that has ended")
+		}
+	})
+}

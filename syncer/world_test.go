@@ -22,6 +22,7 @@ import (
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/target"
 	"github.com/tgsync/tgsync/test/awssim"
 )
@@ -49,6 +50,7 @@ type world struct {
 	events  *record.FakeRecorder
 	syncer  *syncer.Syncer
 	stop    func()
+	lose    func() // stops as if the Lease were lost
 }
 
 // inWorld runs a test in a bubble of virtual time.
@@ -131,15 +133,17 @@ func (w *world) start() {
 	})
 	require.NoError(w.t, err)
 	w.syncer = s
-	ctx, cancel := context.WithCancel(w.t.Context())
+	ctx, cancel := context.WithCancelCause(w.t.Context())
 	informers.Start(ctx.Done())
 	var running sync.WaitGroup
 	running.Go(func() { require.NoError(w.t, s.Run(ctx)) })
-	w.stop = func() {
-		cancel()
+	end := func(cause error) {
+		cancel(cause)
 		running.Wait()
 		informers.Shutdown()
 	}
+	w.stop = func() { end(nil) }
+	w.lose = func() { end(lease.ErrLost) }
 	w.settle()
 }
 

@@ -111,9 +111,9 @@ func TestManifestsRejectUnknownFields(t *testing.T) {
 	require.ErrorContains(t, err, "colour")
 }
 
-// TestManifestsRoleIsNarrow keeps wildcards and deletion out of the role.
+// TestManifestsRoleIsNarrow keeps wildcards and deletion out of the roles.
 func TestManifestsRoleIsNarrow(t *testing.T) {
-	for _, rule := range only[*rbacv1.ClusterRole](t).Rules {
+	for _, rule := range slices.Concat(only[*rbacv1.ClusterRole](t).Rules, only[*rbacv1.Role](t).Rules) {
 		require.NotContains(t, rule.APIGroups, "*")
 		require.NotContains(t, rule.Resources, "*")
 		require.Subset(t, []string{"get", "list", "watch", "create", "update", "patch"}, rule.Verbs)
@@ -136,6 +136,17 @@ func TestManifestsSetWhatIsRead(t *testing.T) {
 			require.Contains(t, known, variable.Name)
 		}
 	}
+}
+
+// TestManifestsAllowTheLease: the Role is for the Lease that the daemon uses if
+// nothing else is set.
+func TestManifestsAllowTheLease(t *testing.T) {
+	name := regexp.MustCompile(`env:"TGSYNC_LEASE_NAME" envDefault:"([^"]+)"`).FindStringSubmatch(readFile(t, "cmd/tgsync/config.go"))
+	require.Len(t, name, 2)
+	role := only[*rbacv1.Role](t)
+	require.Equal(t, only[*appsv1.Deployment](t).Namespace, role.Namespace)
+	require.Len(t, role.Rules, 2)
+	require.Equal(t, []string{name[1]}, role.Rules[1].ResourceNames)
 }
 
 // statement is one statement of an IAM policy.

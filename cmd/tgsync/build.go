@@ -5,20 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
+	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
-	"github.com/tgsync/tgsync/syncer/ingress"
-	"github.com/tgsync/tgsync/syncer/provision"
+	"github.com/tgsync/tgsync/syncer/lease"
 )
 
 // client-go's own default of 5 requests a second is made for command lines. The
@@ -28,88 +30,87 @@ const (
 	kubeBurst = 100
 )
 
-// parts are the parts of a daemon, built and not started.
+// namespaceFile is where a pod finds its namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// parts are the parts of a daemon, built and not started. Those of the leader alone
+// are built in each term (term.go).
 type parts struct {
+	config    config
+	log       *slog.Logger
 	vpcID     string
+	metrics   *metrics.Metrics
+	clients   clients
 	informers *syncer.Informers
 	events    record.EventBroadcaster
-	provision *provision.Loop
-	syncer    *syncer.Syncer
+	candidate *lease.Candidate
 	server    *metrics.Server
+	syncer    atomic.Pointer[syncer.Syncer] // of this term; nil: a standby's
 }
 
-// clients are the daemon's ways to the outside.
+// clients are the daemon's ways to the outside. What changes something passes the
+// fence, but for the Lease itself.
 type clients struct {
-	kube kubernetes.Interface
-	aws  *awsapi.Clients
+	kube   kubernetes.Interface
+	leases coordinationv1.LeasesGetter
+	aws    *awsapi.Clients
 }
 
 // build builds a daemon from its configuration.
 func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
-	m := metrics.New(version)
-	cl, err := connect(ctx, c, m)
-	if err != nil {
+	d := &parts{config: c, log: log, vpcID: c.VPCID, metrics: metrics.New(version)}
+	fence := lease.NewFence(c.LeaseDuration)
+	var err error
+	if d.clients, err = connect(ctx, c, fence, d.metrics); err != nil {
 		return nil, err
 	}
-	d := &parts{vpcID: c.VPCID}
 	if d.vpcID == "" {
 		if d.vpcID, err = awsapi.VPCFromMetadata(ctx); err != nil {
 			return nil, fmt.Errorf("TGSYNC_VPC_ID is not set: %w", err)
 		}
 	}
-	if d.informers, err = syncer.NewInformers(cl.kube); err != nil {
+	if d.informers, err = syncer.NewInformers(d.clients.kube); err != nil {
+		return nil, err
+	}
+	if d.candidate, err = newCandidate(c, d.clients, fence, log); err != nil {
 		return nil, err
 	}
 	d.events = record.NewBroadcaster(record.WithContext(ctx))
-	d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: cl.kube.CoreV1().Events("")})
-	d.provision = newProvision(c, d, m, cl, log)
-	if err := d.informers.OnModelChange(d.provision.Wake); err != nil {
-		return nil, err
-	}
-	d.syncer, err = syncer.New(syncer.Options{
-		AWS: cl.aws.ELB, Tokens: cl.aws, Source: d.provision, Informers: d.informers, Metrics: m, Log: log,
-		Events:    d.recorder(),
-		BatchSize: c.BatchSize, BatchInterval: c.BatchInterval, AuditInterval: c.AuditInterval,
-	})
-	if err != nil {
-		return nil, err
-	}
+	d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: d.clients.kube.CoreV1().Events("")})
+	d.metrics.WatchLeader(fence.Open)
 	for _, op := range syncer.Operations() {
-		m.WatchPending(op,
-			func() int { groups, _ := d.syncer.Pending(op); return groups },
-			func() time.Duration { _, oldest := d.syncer.Pending(op); return oldest })
+		d.metrics.WatchPending(op,
+			func() int { groups, _ := d.pending(op); return groups },
+			func() time.Duration { _, oldest := d.pending(op); return oldest })
 	}
-	m.WatchParked(d.syncer.Parked)
-	d.server = &metrics.Server{Metrics: m, Ready: d.ready, Log: log}
+	d.metrics.WatchParked(d.parked)
+	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Log: log}
 	return d, nil
 }
 
-// newProvision builds the provisioning loop.
-func newProvision(c config, d *parts, m *metrics.Metrics, cl clients, log *slog.Logger) *provision.Loop {
-	return provision.New(provision.Options{
-		Settings:  ingress.Settings{ClusterName: c.ClusterName, IngressClass: c.IngressClass},
-		VPCID:     d.vpcID,
-		Ingresses: d.informers.Ingresses.Lister(),
-		Classes:   d.informers.IngressClasses.Lister(),
-		Services:  d.informers.Services.Lister(),
-		Synced:    d.informers.HasSynced,
-		Client:    cl.kube,
-		Events:    d.recorder(),
-		ELB:       cl.aws.ELB,
-		EC2:       cl.aws.EC2,
-		Metrics:   m,
-		Log:       log,
-
-		AuditInterval: c.ProvisionAuditInterval,
-	})
+// newCandidate builds this process's part in the election.
+func newCandidate(c config, cl clients, fence *lease.Fence, log *slog.Logger) (*lease.Candidate, error) {
+	identity, err := lease.NewIdentity(c.PodName)
+	if err != nil {
+		return nil, err
+	}
+	namespace := c.LeaseNamespace
+	if namespace == "" {
+		text, err := os.ReadFile(namespaceFile)
+		if err != nil {
+			return nil, fmt.Errorf("TGSYNC_LEASE_NAMESPACE is not set, and this is no pod: %w", err)
+		}
+		namespace = strings.TrimSpace(string(text))
+	}
+	return lease.New(lease.Options{
+		Client: cl.leases, Namespace: namespace, Name: c.LeaseName, Identity: identity,
+		Duration: c.LeaseDuration, RenewDeadline: c.LeaseRenewDeadline, RetryPeriod: c.LeaseRetryPeriod,
+		Fence: fence, Log: log,
+	}), nil
 }
 
-// recorder returns what events are told to.
-func (d *parts) recorder() record.EventRecorder {
-	return d.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "tgsync"})
-}
-
-// ready returns why the daemon cannot do its work yet.
+// ready returns why the daemon cannot do its work yet. A standby is ready: it could
+// lead in the next moment.
 func (d *parts) ready() error {
 	if !d.informers.HasSynced() {
 		return errors.New("the caches are not full yet")
@@ -119,20 +120,24 @@ func (d *parts) ready() error {
 
 // connect makes the clients. It calls nobody, except for what the SDK needs to
 // know about its surroundings.
-func connect(ctx context.Context, c config, m *metrics.Metrics) (clients, error) {
+func connect(ctx context.Context, c config, fence *lease.Fence, m *metrics.Metrics) (cl clients, err error) {
 	// An empty path means the service account of the pod.
 	rc, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig)
 	if err != nil {
-		return clients{}, fmt.Errorf("configure the Kubernetes client: %w", err)
+		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
 	}
 	rc.QPS, rc.Burst, rc.UserAgent = kubeQPS, kubeBurst, "tgsync/"+version
-	kube, err := kubernetes.NewForConfig(rc)
-	if err != nil {
-		return clients{}, fmt.Errorf("configure the Kubernetes client: %w", err)
+	// A renewal waits for no other request, and one that hangs leaves time for another
+	// before the deadline.
+	renewals := rest.CopyConfig(rc)
+	renewals.QPS, renewals.Timeout = -1, c.LeaseRenewDeadline/2
+	if cl.leases, err = coordinationv1.NewForConfig(renewals); err != nil {
+		return cl, fmt.Errorf("configure the client for the Lease: %w", err)
 	}
-	aws, err := awsapi.New(ctx, awsapi.Options{Observer: m, Share: c.APIShare, Version: version})
-	if err != nil {
-		return clients{}, err
+	rc.Wrap(fence.Wrap)
+	if cl.kube, err = kubernetes.NewForConfig(rc); err != nil {
+		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
 	}
-	return clients{kube: kube, aws: aws}, nil
+	cl.aws, err = awsapi.New(ctx, awsapi.Options{Observer: m, Fence: fence.Check, Share: c.APIShare, Version: version})
+	return cl, err
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/tgsync/tgsync/syncer/lease"
 )
 
 // config is everything that can be set, from the environment alone. The README's
@@ -21,6 +23,12 @@ type config struct {
 	AuditInterval          time.Duration `env:"TGSYNC_AUDIT_INTERVAL" envDefault:"10m" doc:"How often each target group's targets are compared with AWS although nothing has changed, 1m to 24h."`
 	ProvisionAuditInterval time.Duration `env:"TGSYNC_PROVISION_AUDIT_INTERVAL" envDefault:"1h" doc:"How often each load balancer with its rules and target groups is read again and put right, although nothing has changed in the cluster, 10m to 24h."`
 	APIShare               float64       `env:"TGSYNC_API_SHARE" envDefault:"0.8" doc:"Share of AWS's published API rates that tgsync uses, above 0, at most 1. The rates belong to the whole account and Region."`
+	LeaseName              string        `env:"TGSYNC_LEASE_NAME" envDefault:"tgsync" doc:"Name of the Lease whose holder leads: of all replicas, it alone writes."`
+	LeaseNamespace         string        `env:"TGSYNC_LEASE_NAMESPACE,expand" envDefault:"${POD_NAMESPACE}" doc:"Namespace of the Lease. Empty: that of the pod's service account."`
+	LeaseDuration          time.Duration `env:"TGSYNC_LEASE_DURATION" envDefault:"6s" doc:"How long after its last renewal of the Lease a leader that is gone is replaced, in whole seconds. A clean stop gives the Lease up at once."`
+	LeaseRenewDeadline     time.Duration `env:"TGSYNC_LEASE_RENEW_DEADLINE" envDefault:"4s" doc:"How long a leader tries to renew the Lease before it ends its work: at most nine tenths of the duration less the retry period."`
+	LeaseRetryPeriod       time.Duration `env:"TGSYNC_LEASE_RETRY_PERIOD" envDefault:"1s" doc:"Time between two renewals; a standby looks at the Lease as often, or half as often. Less than the renew deadline / 1.2."`
+	PodName                string        `env:"POD_NAME" doc:"Names the holder of the Lease, with something random added. Empty: the host's name."`
 	MetricsAddress         string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /healthz and /readyz are served."`
 	LogLevel               slog.Level    `env:"TGSYNC_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat              logFormat     `env:"TGSYNC_LOG_FORMAT" envDefault:"auto" doc:"text, json, or auto: text on a terminal, JSON otherwise."`
@@ -40,6 +48,8 @@ const (
 	// A group's targets cost one read, of ten a second for the whole account.
 	minAuditInterval = time.Minute
 	maxAuditInterval = 24 * time.Hour
+	// maxLease keeps a typo from leaving a cluster without a leader for hours.
+	maxLease = 5 * time.Minute
 )
 
 // clusterNames are the names that fit into tags and names everywhere (EKS allows
@@ -73,6 +83,15 @@ func (c config) validate() error {
 		fmt.Sprintf("within %v to %v", minAuditInterval, maxAuditInterval))
 	check(c.ProvisionAuditInterval >= minProvisionAuditInterval && c.ProvisionAuditInterval <= maxAuditInterval,
 		"TGSYNC_PROVISION_AUDIT_INTERVAL", c.ProvisionAuditInterval, fmt.Sprintf("within %v to %v", minProvisionAuditInterval, maxAuditInterval))
+	whole := c.LeaseDuration >= time.Second && c.LeaseDuration <= maxLease && c.LeaseDuration%time.Second == 0
+	check(whole, "TGSYNC_LEASE_DURATION", c.LeaseDuration, fmt.Sprintf("a number of whole seconds within 1s to %v", maxLease))
+	longest := c.LeaseDuration - lease.Margin(c.LeaseDuration) - c.LeaseRetryPeriod
+	check(c.LeaseRenewDeadline <= longest, "TGSYNC_LEASE_RENEW_DEADLINE", c.LeaseRenewDeadline,
+		fmt.Sprintf("at most %v, nine tenths of TGSYNC_LEASE_DURATION less TGSYNC_LEASE_RETRY_PERIOD", longest))
+	// client-go spreads the retry period by up to 1.2 of itself.
+	check(c.LeaseRetryPeriod > 0 && c.LeaseRenewDeadline > c.LeaseRetryPeriod*12/10, "TGSYNC_LEASE_RETRY_PERIOD", c.LeaseRetryPeriod,
+		fmt.Sprintf("above 0 and below %v, TGSYNC_LEASE_RENEW_DEADLINE / 1.2", c.LeaseRenewDeadline*10/12))
+	check(c.LeaseName != "", "TGSYNC_LEASE_NAME", `""`, "a name")
 	check(c.APIShare > 0 && c.APIShare <= 1, "TGSYNC_API_SHARE", c.APIShare, "above 0 and at most 1")
 	return errors.Join(errs...)
 }

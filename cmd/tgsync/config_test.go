@@ -13,8 +13,21 @@ func TestLoadConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, config{
 		ClusterName: "demo", IngressClass: "alb", BatchSize: 200, BatchInterval: 200 * time.Millisecond,
+		LeaseName: "tgsync", LeaseDuration: 6 * time.Second, LeaseRenewDeadline: 4 * time.Second, LeaseRetryPeriod: time.Second,
 		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
 	}, c)
+}
+
+func TestLoadConfigInAPod(t *testing.T) {
+	environ := map[string]string{"TGSYNC_CLUSTER_NAME": "demo", "POD_NAME": "tgsync-0", "POD_NAMESPACE": "sync"}
+	c, err := loadConfig(environ)
+	require.NoError(t, err)
+	require.Equal(t, "tgsync-0", c.PodName)
+	require.Equal(t, "sync", c.LeaseNamespace)
+	environ["TGSYNC_LEASE_NAMESPACE"] = "elsewhere"
+	c, err = loadConfig(environ)
+	require.NoError(t, err)
+	require.Equal(t, "elsewhere", c.LeaseNamespace)
 }
 
 func TestLoadConfigNamesEveryProblemAtOnce(t *testing.T) {
@@ -39,6 +52,17 @@ func TestLoadConfigNamesEveryProblemAtOnce(t *testing.T) {
 				"TGSYNC_PROVISION_AUDIT_INTERVAL: 9m59s is not within 10m0s to 24h0m0s",
 				"TGSYNC_AUDIT_INTERVAL: 1s is not within 1m0s to 24h0m0s",
 				"TGSYNC_BATCH_INTERVAL: -1s is not within 0s to 1m0s", "TGSYNC_API_SHARE: 0 is not above 0 and at most 1",
+			},
+		},
+		"lease times that do not fit": {
+			environ: map[string]string{
+				"TGSYNC_CLUSTER_NAME": "demo", "TGSYNC_LEASE_DURATION": "4500ms",
+				"TGSYNC_LEASE_RENEW_DEADLINE": "4100ms", "TGSYNC_LEASE_RETRY_PERIOD": "3500ms",
+			},
+			want: []string{
+				"TGSYNC_LEASE_DURATION: 4.5s is not a number of whole seconds within 1s to 5m0s",
+				"TGSYNC_LEASE_RENEW_DEADLINE: 4.1s is not at most 550ms",
+				"TGSYNC_LEASE_RETRY_PERIOD: 3.5s is not above 0 and below 3.416",
 			},
 		},
 	}

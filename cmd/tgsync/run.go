@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/tools/cache"
 )
 
 // run builds the daemon and runs it until a signal ends it or a part fails.
@@ -35,8 +36,12 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	d.informers.Start(ctx.Done())
 	defer d.informers.Shutdown()
 	g.Go(func() error { return d.server.Run(ctx, listener) })
-	g.Go(func() error { return d.provision.Run(ctx) })
-	g.Go(func() error { return d.syncer.Run(ctx) })
+	g.Go(func() error {
+		// Whoever leads must know the cluster: a process with empty caches does not
+		// stand for election.
+		cache.WaitForCacheSync(ctx.Done(), d.informers.HasSynced)
+		return d.candidate.Run(ctx, d.lead)
+	})
 	err = g.Wait()
 	log.InfoContext(ctx, "tgsync stopped")
 	return err

@@ -108,7 +108,7 @@ func playModel(t *testing.T, order Order, events []event) *model {
 		})
 		start := time.Now()
 		q := New(Options[work]{
-			Order: order, Workers: 8, Drain: time.Second, Run: m.run(start, budget),
+			Order: order, Workers: 8, Drain: func(error) time.Duration { return time.Second }, Run: m.run(start, budget),
 			Take: func(ctx context.Context) (*Token, error) { return budget.Take(ctx, "registration", "registration") },
 		})
 		ctx, cancel := context.WithCancel(t.Context())

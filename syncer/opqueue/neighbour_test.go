@@ -60,7 +60,7 @@ func TestNeighbour(t *testing.T) {
 		var calls, throttled int
 		var mu sync.Mutex
 		q := New(Options[int]{
-			Workers: 8, Drain: time.Second, Gap: 200 * time.Millisecond,
+			Workers: 8, Drain: func(error) time.Duration { return time.Second }, Gap: 200 * time.Millisecond,
 			Take: func(ctx context.Context) (*Token, error) { return budget.Take(ctx, "registration", "registration") },
 			Run: func(ctx context.Context, _ int, _ time.Time) Result {
 				if budget.Pay(ctx, "registration", "") != nil {

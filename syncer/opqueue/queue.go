@@ -29,9 +29,9 @@ type Options[K comparable] struct {
 	// Gap is the least time from the end of a run to the start of the next one of
 	// the same key. A run that is done without having spent its token does not count.
 	Gap time.Duration
-	// Drain is how long runs under way may go on after a stop before their context
-	// ends. Zero: at once.
-	Drain time.Duration
+	// Drain returns how long runs under way may go on before their context ends, when
+	// ctx has ended for a cause. Nil: not at all.
+	Drain func(cause error) time.Duration
 	// Order is who goes first. Nil means ByAge.
 	Order Order
 }

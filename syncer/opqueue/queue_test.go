@@ -293,7 +293,7 @@ func TestSlowRunBlocksNoOtherKey(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, 1000, Options[string]{Drain: 10 * time.Second})
+		b := newBench(t, 1000, Options[string]{Drain: func(error) time.Duration { return 10 * time.Second }})
 		b.Add("under way", Change{})
 		run := b.next(t)
 		b.Add("not begun", Change{})

@@ -15,7 +15,11 @@ func (q *Queue[K]) Run(ctx context.Context) error {
 	defer cancel()
 	var workers sync.WaitGroup
 	err := q.dispatch(ctx, runs, &workers)
-	drain := time.AfterFunc(q.o.Drain, cancel)
+	wait := time.Duration(0)
+	if q.o.Drain != nil {
+		wait = q.o.Drain(context.Cause(ctx))
+	}
+	drain := time.AfterFunc(wait, cancel)
 	defer drain.Stop()
 	workers.Wait()
 	if ctx.Err() == nil {

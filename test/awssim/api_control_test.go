@@ -205,7 +205,7 @@ func TestCallsAreRecorded(t *testing.T) {
 		require.NotEqual(t, got.RequestID, calls[2].RequestID)
 		got.RequestID = ""
 		require.Equal(t, awssim.Call{
-			Time: time.Now(), Arrived: time.Now(), Service: "elasticloadbalancing", Action: "RegisterTargets", Code: "OK", Params: map[string]string{
+			Time: time.Now(), Arrived: time.Now(), Caller: "AKID", Service: "elasticloadbalancing", Action: "RegisterTargets", Code: "OK", Params: map[string]string{
 				"TargetGroupArn": *group, "Targets.member.1.Id": "10.0.1.1", "Targets.member.2.Id": "10.0.1.2",
 			},
 		}, got)

@@ -9,6 +9,7 @@ import (
 type Call struct {
 	Time      time.Time         // when it took effect
 	Arrived   time.Time         // when its request was there
+	Caller    string            // access key ID that signed it
 	Service   string            // elasticloadbalancing, ec2
 	Action    string            // RegisterTargets
 	Params    map[string]string // as on the wire: Targets.member.1.Id
@@ -28,7 +29,7 @@ func (s *Sim) Calls() []Call {
 // recordLocked completes c, a call that takes effect now, and keeps it.
 func (s *Sim) recordLocked(q *request, c Call) {
 	c.Time, c.Arrived = time.Now(), q.arrived
-	c.Service, c.Action, c.Params = q.svc.name, q.action, q.params
+	c.Caller, c.Service, c.Action, c.Params = q.actor, q.svc.name, q.action, q.params
 	s.calls = keepLatest(s.calls, c, s.opts.KeepCalls)
 	s.opts.Log.Debug("call", "action", c.Action, "code", c.Code, "lost", c.Lost)
 }

@@ -72,7 +72,7 @@ func newProvisioned(ctx context.Context, w *world, cluster *product) (*product, 
 		Client: p.kube, Events: &record.FakeRecorder{}, ELB: clients.ELB, EC2: clients.EC2,
 		Metrics: unmeasured{}, Log: slog.New(slog.DiscardHandler),
 	})
-	if err := p.informers.OnModelChange(p.provision.Wake); err != nil {
+	if _, err := p.informers.OnModelChange(p.provision.Wake); err != nil {
 		return nil, err
 	}
 	return p, p.addSyncer(api{clients.ELB, clients}, p.provision)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -35,26 +36,42 @@ type world struct {
 	t *testing.T
 }
 
-// start starts a stack of the test's own. Its directory is kept by the test's
-// output: a failed test prints the daemon's log.
+// start starts a stack of the test's own with a daemon.
 func start(t *testing.T) *world {
+	t.Helper()
+	w := startStack(t)
+	w.startDaemon()
+	return w
+}
+
+// startStack starts a stack without a daemon, with an environment for those that
+// come. A failed test prints their logs.
+func startStack(t *testing.T, daemonEnv ...string) *world {
 	t.Helper()
 	bin := os.Getenv("TGSYNC_TEST_BIN")
 	if bin == "" {
 		t.Skip("TGSYNC_TEST_BIN names no directory of binaries: run `make test` or `make e2e`")
 	}
-	stack, err := playground.Start(t.Context(), playground.Options{BinDir: bin})
+	stack, err := playground.Start(t.Context(), playground.Options{BinDir: bin, DaemonEnv: daemonEnv})
 	require.NoError(t, err)
 	w := &world{Stack: stack, t: t}
 	t.Cleanup(func() {
 		if t.Failed() {
-			log, err := os.ReadFile(w.DaemonLog())
-			t.Logf("log of the daemon (%v):\n%s", err, log)
+			w.printLogs()
 		}
 		require.NoError(t, stack.Close())
 	})
-	w.startDaemon()
 	return w
+}
+
+func (w *world) printLogs() {
+	w.t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.Dir(), "tgsync*.log"))
+	require.NoError(w.t, err)
+	for _, file := range files {
+		log, err := os.ReadFile(file)
+		w.t.Logf("%s (%v):\n%s", filepath.Base(file), err, log)
+	}
 }
 
 func (w *world) startDaemon() {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -39,92 +40,145 @@ var identityKinds = []string{
 	"IngressClass", "CustomResourceDefinition",
 }
 
+// Daemon is one of the daemons of a stack: each has an address, a log and AWS
+// credentials of its own, and all share the service account. Its methods must not be
+// called at the same time.
+type Daemon struct {
+	stack *Stack
+	n     int
+	child *process // nil: not running
+}
+
+// Daemon returns the n-th daemon, 0 to 9: Start makes it run.
+func (s *Stack) Daemon(n int) *Daemon {
+	s.daemonMu.Lock()
+	defer s.daemonMu.Unlock()
+	for len(s.daemons) <= n {
+		s.daemons = append(s.daemons, &Daemon{stack: s, n: len(s.daemons)})
+	}
+	return s.daemons[n]
+}
+
 // StartDaemon starts the daemon with its own service account and waits until it is
 // ready. It fails if the daemon is running already.
-func (s *Stack) StartDaemon(ctx context.Context) error {
-	kubeconfig, err := s.writeDaemonKubeconfig(ctx)
+func (s *Stack) StartDaemon(ctx context.Context) error { return s.Daemon(0).Start(ctx) }
+
+// StopDaemon ends the daemon in good order, as a rollout would, and waits for it.
+// Without a daemon it does nothing.
+func (s *Stack) StopDaemon() error { return s.Daemon(0).Stop() }
+
+// KillDaemon kills the daemon, as a node failure would, and waits for its end.
+// Without a daemon it does nothing.
+func (s *Stack) KillDaemon() { s.Daemon(0).Kill() }
+
+// DaemonLog is the file that gets the daemon's output, over all of its starts.
+func (s *Stack) DaemonLog() string { return s.Daemon(0).Log() }
+
+// DaemonURL is where the daemon serves /metrics, /healthz and /readyz.
+func (s *Stack) DaemonURL() string { return s.Daemon(0).URL() }
+
+// stopDaemons ends all daemons in good order.
+func (s *Stack) stopDaemons() error {
+	s.daemonMu.Lock()
+	daemons := slices.Clone(s.daemons)
+	s.daemonMu.Unlock()
+	var errs []error
+	for _, d := range daemons {
+		errs = append(errs, d.Stop())
+	}
+	return errors.Join(errs...)
+}
+
+// Start starts the daemon and waits until it is ready. It fails if it is running
+// already.
+func (d *Daemon) Start(ctx context.Context) error {
+	if d.child != nil && d.child.ifEnded() == nil {
+		return errors.New("the daemon is running already")
+	}
+	kubeconfig, err := d.stack.writeDaemonKubeconfig(ctx)
 	if err != nil {
 		return fmt.Errorf("identity of the daemon: %w", err)
 	}
-	child, err := s.startDaemonProcess(kubeconfig)
+	d.child, err = startProcess(command{
+		path:    filepath.Join(d.stack.opts.BinDir, "tgsync"),
+		env:     slices.Concat(d.env(kubeconfig), d.stack.opts.DaemonEnv),
+		logFile: d.Log(),
+	})
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, daemonTimeout)
 	defer cancel()
-	err = poll(ctx, func(ctx context.Context) error {
-		return s.ok(ctx, s.DaemonURL()+"/readyz")
-	}, child.ifEnded)
+	err = poll(ctx, func(ctx context.Context) error { return d.stack.ok(ctx, d.URL()+"/readyz") }, d.child.ifEnded)
 	if err != nil {
-		s.KillDaemon() // half a daemon is none
+		d.Kill() // half a daemon is none
 	}
 	return err
 }
 
-// StopDaemon ends the daemon in good order, as a rollout would, and waits for it.
-// Without a daemon it does nothing.
-func (s *Stack) StopDaemon() error {
-	if child := s.takeDaemon(); child != nil {
-		return child.stop()
+// Stop ends the daemon in good order, as a rollout would, and waits for it. Of a
+// daemon that does not run it does nothing.
+func (d *Daemon) Stop() error {
+	child := d.child
+	d.child = nil
+	if child == nil {
+		return nil
 	}
-	return nil
+	return child.stop()
 }
 
-// KillDaemon kills the daemon, as a node failure would, and waits for its end.
-// Without a daemon it does nothing.
-func (s *Stack) KillDaemon() {
-	if child := s.takeDaemon(); child != nil {
+// Kill kills the daemon, as a node failure would, and waits for its end. Of a daemon
+// that does not run it does nothing.
+func (d *Daemon) Kill() {
+	child := d.child
+	d.child = nil
+	if child != nil {
 		child.kill()
 	}
 }
 
-// DaemonLog is the file that gets the daemon's output, over all of its starts.
-func (s *Stack) DaemonLog() string { return filepath.Join(s.dir, "tgsync.log") }
+// Signal sends a signal to the daemon, which must be running.
+func (d *Daemon) Signal(signal os.Signal) error { return d.child.cmd.Process.Signal(signal) }
 
-// DaemonURL is where the daemon serves /metrics, /healthz and /readyz.
-func (s *Stack) DaemonURL() string { return "http://" + s.daemonAddress() }
+// Name is the daemon's name in the cluster: that of its pod, if it had one.
+func (d *Daemon) Name() string { return fmt.Sprintf("%s-%d", daemonName, d.n) }
 
-func (s *Stack) daemonAddress() string {
-	return netip.AddrPortFrom(s.network.loopback(255, 253), daemonPort).String()
-}
-
-func (s *Stack) startDaemonProcess(kubeconfig string) (*process, error) {
-	s.daemonMu.Lock()
-	defer s.daemonMu.Unlock()
-	if s.daemon != nil && s.daemon.ifEnded() == nil {
-		return nil, errors.New("the daemon is running already")
+// Log is the file that gets the daemon's output, over all of its starts.
+func (d *Daemon) Log() string {
+	if d.n == 0 {
+		return filepath.Join(d.stack.dir, "tgsync.log")
 	}
-	child, err := startProcess(command{
-		path:    filepath.Join(s.opts.BinDir, "tgsync"),
-		env:     slices.Concat(s.daemonEnv(kubeconfig), s.opts.DaemonEnv),
-		logFile: s.DaemonLog(),
-	})
-	s.daemon = child
-	return child, err
+	return filepath.Join(d.stack.dir, d.Name()+".log")
 }
 
-// takeDaemon leaves the stack without a daemon and returns it; nil if there is none.
-func (s *Stack) takeDaemon() *process {
-	s.daemonMu.Lock()
-	defer s.daemonMu.Unlock()
-	child := s.daemon
-	s.daemon = nil
-	return child
+// URL is where the daemon serves /metrics, /healthz and /readyz.
+func (d *Daemon) URL() string { return "http://" + d.address() }
+
+// AccessKeyID is by which AWS knows the daemon. The first one's is the constant.
+func (d *Daemon) AccessKeyID() string {
+	return AccessKeyID[:len(AccessKeyID)-1] + strconv.Itoa(d.n)
 }
 
-// daemonEnv is all that the daemon sees: nothing of the caller's environment, whose
-// AWS settings might be real ones.
-func (s *Stack) daemonEnv(kubeconfig string) []string {
+func (d *Daemon) address() string {
+	return netip.AddrPortFrom(d.stack.network.loopback(255, 253), uint16(daemonPort+d.n)).String()
+}
+
+// env is all that the daemon sees: nothing of the caller's environment, whose AWS
+// settings might be real ones.
+func (d *Daemon) env(kubeconfig string) []string {
+	s := d.stack
 	return []string{
 		"HOME=" + s.dir,
 		"KUBECONFIG=" + kubeconfig,
 		"TGSYNC_CLUSTER_NAME=" + s.opts.ClusterName,
 		"TGSYNC_VPC_ID=" + VPCID,
-		"TGSYNC_METRICS_ADDRESS=" + s.daemonAddress(),
+		"TGSYNC_METRICS_ADDRESS=" + d.address(),
+		"POD_NAME=" + d.Name(),
+		"POD_NAMESPACE=" + daemonName,
 		"AWS_REGION=" + Region,
 		"AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=" + s.awsEndpoint,
 		"AWS_ENDPOINT_URL_EC2=" + s.awsEndpoint,
-		"AWS_ACCESS_KEY_ID=" + AccessKeyID,
+		"AWS_ACCESS_KEY_ID=" + d.AccessKeyID(),
 		"AWS_SECRET_ACCESS_KEY=" + SecretAccessKey,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}

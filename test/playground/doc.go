@@ -9,9 +9,10 @@
 //	account   test/awssim behind a loopback address (aws.go)
 //	pods      an HTTP server for each http-echo container (pods.go, container.go)
 //
-// StartDaemon adds the daemon as a child process with its own service account
-// (daemon.go). The rest is for those who look at the result: objects.go applies
-// manifests, account.go reads AWS over the wire, knowing nothing of tgsync's code.
+// StartDaemon adds the daemon as a child process with its own service account, and
+// Daemon gives more of them (daemon.go). The rest is for those who look at the
+// result: objects.go applies manifests, account.go reads AWS over the wire, knowing
+// nothing of tgsync's code.
 //
 // Every part is a goroutine that Close cancels and waits for (stack.go). Children
 // die with their parent, also when that is killed: the control plane ends when its

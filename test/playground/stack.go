@@ -38,7 +38,7 @@ type Options struct {
 	// Sim may change how the simulated account behaves: it gets the playground's own
 	// choice, in which everything that people wait for is quick.
 	Sim func(*awssim.Options)
-	// DaemonEnv is added to the daemon's environment, as NAME=VALUE.
+	// DaemonEnv is added to the environment of all daemons, as NAME=VALUE.
 	DaemonEnv []string
 	// Log gets the playground's own messages; default: nobody does.
 	Log *slog.Logger
@@ -75,8 +75,8 @@ type Stack struct {
 	awsEndpoint string
 	client      *http.Client
 
-	daemonMu sync.Mutex // guards daemon
-	daemon   *process   // nil: not running
+	daemonMu sync.Mutex // guards daemons
+	daemons  []*Daemon
 
 	// parts are stopped last in, first out. Only Start appends.
 	parts  []*part
@@ -109,12 +109,12 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// Close stops the daemon and everything else, in the opposite order of the start,
+// Close stops the daemons and everything else, in the opposite order of the start,
 // and returns what went wrong. It may be called more than once.
 func (s *Stack) Close() error { return s.close() }
 
 func (s *Stack) stop() error {
-	errs := []error{s.StopDaemon()}
+	errs := []error{s.stopDaemons()}
 	for _, p := range slices.Backward(s.parts) {
 		errs = append(errs, p.stop())
 	}

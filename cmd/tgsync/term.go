@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/lease"
+	"github.com/tgsync/tgsync/syncer/provision"
+)
+
+// lead does the leader's work until ctx ends. All that it needs beside the caches is
+// built anew, so that nothing that was believed in an earlier term is left.
+func (d *parts) lead(ctx context.Context, _ lease.Term) (err error) {
+	loop := d.newProvision()
+	stop, err := d.informers.OnModelChange(loop.Wake)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	s, err := syncer.New(syncer.Options{
+		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: loop, Informers: d.informers, Metrics: d.metrics,
+		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
+		AuditInterval: d.config.AuditInterval,
+	})
+	if err != nil {
+		return err
+	}
+	d.syncer.Store(s)
+	defer d.syncer.Store(nil)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return loop.Run(ctx) })
+	g.Go(func() error { return s.Run(ctx) })
+	return g.Wait()
+}
+
+// newProvision builds the provisioning loop of a term.
+func (d *parts) newProvision() *provision.Loop {
+	return provision.New(provision.Options{
+		Settings:  ingress.Settings{ClusterName: d.config.ClusterName, IngressClass: d.config.IngressClass},
+		VPCID:     d.vpcID,
+		Ingresses: d.informers.Ingresses.Lister(),
+		Classes:   d.informers.IngressClasses.Lister(),
+		Services:  d.informers.Services.Lister(),
+		Synced:    d.informers.HasSynced,
+		Client:    d.clients.kube,
+		Events:    d.recorder(),
+		ELB:       d.clients.aws.ELB,
+		EC2:       d.clients.aws.EC2,
+		Metrics:   d.metrics,
+		Log:       d.log,
+
+		AuditInterval: d.config.ProvisionAuditInterval,
+	})
+}
+
+// pending returns how many groups wait for an operation, and for how long. On a
+// standby nothing waits.
+func (d *parts) pending(op string) (groups int, oldest time.Duration) {
+	if s := d.syncer.Load(); s != nil {
+		return s.Pending(op)
+	}
+	return 0, 0
+}
+
+// parked returns how many targets AWS refuses, by reason.
+func (d *parts) parked() map[string]int {
+	if s := d.syncer.Load(); s != nil {
+		return s.Parked()
+	}
+	return nil
+}
+
+// recorder returns what events are told to.
+func (d *parts) recorder() record.EventRecorder {
+	return d.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "tgsync"})
+}

@@ -1,0 +1,53 @@
+// Package lease lets one of several processes work at a time: the one that holds a
+// coordination.k8s.io Lease.
+//
+//	candidate.go  the way through the terms: wait for the Lease, work, give it back
+//	lock.go       client-go's lock, which tells the fence what happens to the Lease
+//	fence.go      the last word before a request that changes something
+//	transport.go  the fence in front of the Kubernetes API
+//
+// The election itself is client-go's. Three things around it are ours.
+//
+// # Work ends before the Lease does
+//
+// A stop ends the work first. The Lease is renewed until the last worker has
+// returned, however long that takes, and is then given up, so that the next leader
+// does not have to wait until it runs out. client-go's ReleaseOnCancel is not used:
+// it also gives the Lease up when renewing has failed, while the work still goes
+// on, and it does so whoever holds the Lease by then. A process that was stopped
+// for a minute would take the Lease away from its successor.
+//
+// A leader that loses the Lease ends its work and becomes a candidate again: its
+// caches are warm, and a new process would have to fill them first. Nothing of a
+// term is left for the next, since the work is built anew in each.
+//
+// # The fence
+//
+// Ending the work is not enough. A process can be stopped at any line (SIGSTOP, a
+// frozen cgroup, a virtual machine being moved) and go on when another leads. So the
+// last step before a request that changes something asks the Fence, which compares
+// the clock with the start of the last successful renewal. What remains is the time
+// from that line to the socket; AWS takes no fencing tokens.
+//
+// Why the start: others count from when they see a renewal, which is later than
+// when it was sent. The answer may come later still.
+//
+// # Times
+//
+// With a Lease of 6 s that is renewed every second, a crash of the leader leaves
+// AWS alone for 7 s, give or take: 5 s if a renewal was due, and up to 10.4 s,
+// because client-go looks at the Lease every 1 to 2.2 s, to see the last renewal and
+// again to see it age. A stop costs 0 to 2.2 s. The usual 15 s and 2 s mean 13 to
+// 23.8 s, without a release for both. The price is one small write per second. A shorter
+// Lease would be lost to a hiccup of the API server: within the renew deadline of
+// 4 s there must be room for more than one try, since a try may hang. Deadline and
+// retry period together end before the fence closes, so that a leader that cannot
+// renew ends its work itself.
+//
+// # Words
+//
+//	candidate  a process that wants to lead; standby while another does
+//	term       from getting the Lease to losing it or giving it up
+//	renewal    a write that gets or keeps the Lease
+//	fenced     refused, because the Lease is not known to be held
+package lease
