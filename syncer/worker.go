@@ -101,7 +101,7 @@ func (s *Syncer) after(ctx context.Context, b target.Binding, k key, r result) o
 		// What changed while these targets were in flight could not be planned.
 		s.addMissing(b, time.Now())
 		return opqueue.Done()
-	case awsapi.Throttled:
+	case awsapi.Throttled, awsapi.Fenced: // nothing was done
 		return opqueue.Later(jitter(throttlePause))
 	case awsapi.Unavailable, awsapi.Canceled:
 		log.WarnContext(ctx, "outcome of a call is open, the group is observed again", slog.Any("error", r.err))

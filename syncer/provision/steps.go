@@ -175,7 +175,7 @@ func keepsPicture(err error) bool {
 		return true
 	}
 	switch awsapi.ClassOf(err) {
-	case awsapi.OK, awsapi.Throttled, awsapi.Invalid, awsapi.Limit, awsapi.Denied, awsapi.InUse:
+	case awsapi.OK, awsapi.Throttled, awsapi.Fenced, awsapi.Invalid, awsapi.Limit, awsapi.Denied, awsapi.InUse:
 		return true
 	default:
 		return false

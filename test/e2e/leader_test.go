@@ -80,10 +80,10 @@ func (p *pair) writes(d *playground.Daemon, from int) []awssim.Call {
 	return calls
 }
 
-// TestLeaderStops: the standby does not wait until the Lease, which is a long one
-// here, runs out.
+// TestLeaderStops: the standby does not wait until the Lease runs out, which here
+// takes longer than anybody waits.
 func TestLeaderStops(t *testing.T) {
-	p := startPair(t, "TGSYNC_LEASE_DURATION=60s")
+	p := startPair(t, "TGSYNC_LEASE_DURATION=5m")
 	p.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 2}), ingress("demo0", "web", nil, "echo0"))
 	dns := p.dnsName("demo0", "web")
 	p.synced("demo0", "echo0", 2)
@@ -93,7 +93,6 @@ func TestLeaderStops(t *testing.T) {
 	begin := time.Now()
 	require.NoError(t, p.daemons[0].Stop())
 	p.leads(p.daemons[1])
-	require.Less(t, time.Since(begin), 20*time.Second)
 	t.Logf("the standby led %v after the leader was told to stop", time.Since(begin).Round(time.Millisecond))
 	p.scale("demo0", "echo0", 3)
 	p.synced("demo0", "echo0", 3)
@@ -192,8 +191,8 @@ func (f *freezer) freeze() bool {
 	}
 	f.takeovers = append(f.takeovers, first.Sub(stopped))
 	for _, c := range f.writes(old, calls) {
-		late := c.Time.Sub(first)
-		require.LessOrEqual(f.t, late, tolerance, "%s of %s, stopped %v before", c.Action, old.Name(), c.Time.Sub(stopped))
+		late := c.Arrived.Sub(first)
+		require.LessOrEqual(f.t, late, tolerance, "%s of %s, stopped %v before", c.Action, old.Name(), c.Arrived.Sub(stopped))
 		if late > 0 {
 			f.close++
 		}
