@@ -66,31 +66,36 @@ func (g *group) known() bool {
 	return g.observed != nil
 }
 
-// plan returns what can be done now to make the group as desired: nothing of what
-// is in flight or parked, and nothing at all before the group has been observed.
-func (g *group) plan(desired target.Set) target.Plan {
+// wanted is what a group should have. What is undecided is left as it is: neither
+// registered nor deregistered.
+type wanted struct{ desired, undecided target.Set }
+
+// plan returns what can be done now to make the group as wanted: nothing of what is
+// undecided, in flight or parked, and nothing at all before the group has been observed.
+func (g *group) plan(w wanted) target.Plan {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.planLocked(desired)
+	return g.planLocked(w)
 }
 
-func (g *group) planLocked(desired target.Set) target.Plan {
+func (g *group) planLocked(w wanted) target.Plan {
 	if g.observed == nil {
 		return target.Plan{}
 	}
-	g.parking.forget(desired)
+	g.parking.forget(w.desired)
 	left := g.parking.away(time.Now())
 	maps.Copy(left, g.inFlight)
-	return target.Diff(desired, g.observed, left)
+	maps.Copy(left, w.undecided)
+	return target.Diff(w.desired, g.observed, left)
 }
 
 // begin takes the next batch of op: at most size targets of the plan, which are
 // in flight from then on, and whether more are left. An empty batch means that
 // there is nothing to do now.
-func (g *group) begin(op operation, desired target.Set, size int) (batch []target.Target, more bool) {
+func (g *group) begin(op operation, w wanted, size int) (batch []target.Target, more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	todo := op.of(g.planLocked(desired))
+	todo := op.of(g.planLocked(w))
 	batch = todo[:min(len(todo), g.parking.limit(op, size))]
 	for _, t := range batch {
 		g.inFlight[t] = struct{}{}

@@ -27,7 +27,7 @@ var a, b, c = tg("10.0.0.1"), tg("10.0.0.2"), tg("10.0.0.3")
 // begins takes a batch and compares it.
 func begins(t *testing.T, g *group, op operation, desired target.Set, want ...target.Target) {
 	t.Helper()
-	batch, more := g.begin(op, desired, 10)
+	batch, more := g.begin(op, wanted{desired: desired}, 10)
 	require.ElementsMatch(t, want, batch)
 	require.False(t, more)
 }
@@ -62,15 +62,15 @@ func TestGroupBatches(t *testing.T) {
 	g := newGroup("arn")
 	require.False(t, g.observedAt(0, nil).stale)
 	want := target.NewSet(a, b, c)
-	first, more := g.begin(register, want, 2)
+	first, more := g.begin(register, wanted{desired: want}, 2)
 	require.Equal(t, []target.Target{a, b}, first)
 	require.True(t, more)
 	g.end(register, first, awsapi.OK)
-	second, more := g.begin(register, want, 2)
+	second, more := g.begin(register, wanted{desired: want}, 2)
 	require.Equal(t, []target.Target{c}, second)
 	require.False(t, more)
 	g.end(register, second, awsapi.OK)
-	require.True(t, g.plan(want).Empty())
+	require.True(t, g.plan(wanted{desired: want}).Empty())
 }
 
 func TestGroupAfterAnError(t *testing.T) {
@@ -107,4 +107,11 @@ func TestGroupStaleObservation(t *testing.T) {
 	g.end(register, []target.Target{a}, awsapi.OK)
 	require.True(t, g.observedAt(before, nil).stale, "older than the call")
 	begins(t, g, deregister, target.NewSet(), a)
+}
+
+func TestGroupLeavesUndecidedAsItIs(t *testing.T) {
+	g := newGroup("arn")
+	require.False(t, g.observedAt(0, health("healthy", a, b)).stale)
+	plan := g.plan(wanted{undecided: target.NewSet(a, c)})
+	require.Equal(t, target.Plan{Deregister: []target.Target{b}}, plan, "a stays, c does not come")
 }

@@ -44,7 +44,7 @@ func (s *Syncer) addHandlers() error {
 	if err != nil {
 		return fmt.Errorf("handle Services: %w", err)
 	}
-	return nil
+	return s.addPodHandlers()
 }
 
 // sliceChanged adds the keys of what a change of a slice calls for; nil stands for
@@ -65,7 +65,7 @@ func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice, initial 
 	if slice == nil {
 		return
 	}
-	came, went := compare(before, after)
+	came, went := s.compare(before, after)
 	for _, b := range s.index.Load().byService[serviceOf(slice)] {
 		if went {
 			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Since: since, Urgent: true})
@@ -76,41 +76,85 @@ func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice, initial 
 	}
 }
 
-// compare reports whether ready endpoints came and whether some went. A change of
-// the ports is both: it is every endpoint's.
-func compare(before, after *discoveryv1.EndpointSlice) (came, went bool) {
+// compare reports whether endpoints came that may be wanted now, and whether some went
+// or ceased to be ready. A change of the ports is both: it is every endpoint's.
+func (s *Syncer) compare(before, after *discoveryv1.EndpointSlice) (came, went bool) {
 	if before != nil && after != nil && !equality.Semantic.DeepEqual(before.Ports, after.Ports) {
 		return true, true
 	}
-	was, is := readyAddresses(before), readyAddresses(after)
-	for address := range is {
-		came = came || !was[address]
-	}
-	for address := range was {
-		went = went || !is[address]
-	}
-	return came, went
+	was, is := candidates(before), candidates(after)
+	return s.cameTo(was, is), wentFrom(was, is)
 }
 
-func readyAddresses(slice *discoveryv1.EndpointSlice) map[string]bool {
+// cameTo reports whether endpoints are ready that were not, or may be although they are
+// not: a pod that waits for its gates is wanted when its containers are ready. If they
+// are not yet, or the pod has not arrived, its own event comes.
+func (s *Syncer) cameTo(was, is map[candidate]bool) bool {
+	for c, ready := range is {
+		if wasReady, had := was[c]; ready && !wasReady || !had && s.containersReady(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// wentFrom reports whether endpoints are gone or ready no more.
+func wentFrom(was, is map[candidate]bool) bool {
+	for c, wasReady := range was {
+		if ready, has := is[c]; !has || wasReady && !ready {
+			return true
+		}
+	}
+	return false
+}
+
+// candidate is an endpoint of a slice that may be wanted. Of an address that another
+// pod gets, the old pod's endpoint goes and the new one's comes.
+type candidate struct {
+	address string
+	pod     types.NamespacedName // empty: no pod stands behind it
+	uid     types.UID
+}
+
+// candidates returns the endpoints of a slice that may be wanted, and which are ready.
+func candidates(slice *discoveryv1.EndpointSlice) map[candidate]bool {
 	if slice == nil {
 		return nil
 	}
-	ready := make(map[string]bool, len(slice.Endpoints))
-	for _, ep := range slice.Endpoints {
-		if len(ep.Addresses) > 0 && (ep.Conditions.Ready == nil || *ep.Conditions.Ready) {
-			ready[ep.Addresses[0]] = true
+	all := make(map[candidate]bool, len(slice.Endpoints))
+	for i := range slice.Endpoints {
+		ep := &slice.Endpoints[i]
+		ready := ep.Conditions.Ready == nil || *ep.Conditions.Ready
+		terminating := ep.Conditions.Terminating != nil && *ep.Conditions.Terminating
+		if len(ep.Addresses) == 0 || !ready && (terminating || ep.TargetRef == nil) {
+			continue
 		}
+		c := candidate{address: ep.Addresses[0]}
+		if ref := ep.TargetRef; ref != nil {
+			c.pod, c.uid = types.NamespacedName{Namespace: slice.Namespace, Name: ref.Name}, ref.UID
+		}
+		all[c] = ready
 	}
-	return ready
+	return all
+}
+
+// containersReady reports whether the pod of an endpoint runs.
+func (s *Syncer) containersReady(c candidate) bool {
+	pod := s.o.Informers.pod(c.pod)
+	return pod != nil && pod.ContainersReady
 }
 
 // serviceEvent notes that a Service's ports may differ now.
 func (s *Syncer) serviceEvent(obj any) {
 	if svc, ok := object[*corev1.Service](obj); ok {
-		for _, b := range s.index.Load().byService[types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}] {
-			s.addBoth(b.GroupARN, opqueue.Change{})
-		}
+		s.serviceChanged(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name})
+	}
+}
+
+// serviceChanged adds the keys of every group that a Service feeds.
+func (s *Syncer) serviceChanged(svc types.NamespacedName) {
+	for _, b := range s.index.Load().byService[svc] {
+		s.addBoth(b.GroupARN, opqueue.Change{})
 	}
 }
 

@@ -2,12 +2,9 @@ package syncer
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	coreinformers "k8s.io/client-go/informers/core/v1"
@@ -15,13 +12,17 @@ import (
 	networkinginformers "k8s.io/client-go/informers/networking/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/tgsync/tgsync/syncer/endpoints"
+	"github.com/tgsync/tgsync/syncer/target"
 )
 
-// byService indexes EndpointSlices by the namespace and name of their Service.
-const byService = "service"
-
-// albAnnotations is the prefix of the annotations that tgsync reads.
-const albAnnotations = "alb.ingress.kubernetes.io/"
+// Indexes of EndpointSlices, by namespace and name: of their Service, and of the
+// pods that they refer to.
+const (
+	byService = "service"
+	byPod     = "pod"
+)
 
 // Informers are the daemon's view of the cluster: one cache per kind, each
 // holding only what is read.
@@ -31,6 +32,9 @@ type Informers struct {
 	IngressClasses networkinginformers.IngressClassInformer
 	Services       coreinformers.ServiceInformer
 	EndpointSlices discoveryinformers.EndpointSliceInformer
+	// pods holds *endpoints.Pod, not *corev1.Pod: a lister of pods would not work.
+	pods  cache.SharedIndexInformer
+	nodes cache.SharedIndexInformer
 }
 
 // NewInformers returns informers that Start starts.
@@ -42,22 +46,42 @@ func NewInformers(client kubernetes.Interface) (*Informers, error) {
 		IngressClasses: f.Networking().V1().IngressClasses(),
 		Services:       f.Core().V1().Services(),
 		EndpointSlices: f.Discovery().V1().EndpointSlices(),
+		pods:           f.Core().V1().Pods().Informer(),
+		nodes:          f.Core().V1().Nodes().Informer(),
 	}
 	// Asking for an informer is what makes the factory start it.
 	i.Ingresses.Informer()
 	i.IngressClasses.Informer()
 	i.Services.Informer()
-	err := i.EndpointSlices.Informer().AddIndexers(cache.Indexers{byService: func(obj any) ([]string, error) {
-		slice, ok := obj.(*discoveryv1.EndpointSlice)
-		if !ok {
-			return nil, nil
-		}
-		return []string{serviceOf(slice).String()}, nil
-	}})
+	err := i.EndpointSlices.Informer().AddIndexers(cache.Indexers{byService: indexByService, byPod: indexByPod})
 	if err != nil {
 		return nil, fmt.Errorf("index EndpointSlices: %w", err)
 	}
 	return i, nil
+}
+
+// indexByService returns the key of a slice's Service.
+func indexByService(obj any) ([]string, error) {
+	slice, ok := obj.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return nil, nil
+	}
+	return []string{serviceOf(slice).String()}, nil
+}
+
+// indexByPod returns the keys of the pods that a slice refers to.
+func indexByPod(obj any) ([]string, error) {
+	slice, ok := obj.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return nil, nil
+	}
+	keys := make([]string, 0, len(slice.Endpoints))
+	for n := range slice.Endpoints {
+		if ref := slice.Endpoints[n].TargetRef; ref != nil {
+			keys = append(keys, slice.Namespace+"/"+ref.Name)
+		}
+	}
+	return keys, nil
 }
 
 // Start starts the informers; they end with stop. Shutdown waits for them.
@@ -69,14 +93,44 @@ func (i *Informers) Shutdown() { i.factory.Shutdown() }
 // HasSynced reports whether every cache holds what the cluster had at the start.
 func (i *Informers) HasSynced() bool {
 	return i.Ingresses.Informer().HasSynced() && i.IngressClasses.Informer().HasSynced() &&
-		i.Services.Informer().HasSynced() && i.EndpointSlices.Informer().HasSynced()
+		i.Services.Informer().HasSynced() && i.EndpointSlices.Informer().HasSynced() &&
+		i.pods.HasSynced() && i.nodes.HasSynced()
 }
 
-// slicesOf returns a Service's EndpointSlices.
-func (i *Informers) slicesOf(svc types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
-	objs, err := i.EndpointSlices.Informer().GetIndexer().ByIndex(byService, svc.String())
+// endpoints computes what a binding's group should have, from the caches. Pods on nodes
+// that have stopped reporting count if there is no other: it is more likely that the
+// nodes cannot be heard than that all of them are down.
+func (i *Informers) endpoints(b target.Binding) (endpoints.Result, error) {
+	slices, err := i.slices(byService, b.Service)
 	if err != nil {
-		return nil, fmt.Errorf("look up EndpointSlices of %s: %w", svc, err)
+		return endpoints.Result{}, err
+	}
+	// The only error of a lister is that there is no such object.
+	svc, _ := i.Services.Lister().Services(b.Service.Namespace).Get(b.Service.Name)
+	return endpoints.Calculate(endpoints.Input{
+		Service: svc, Port: b.ServicePort, Slices: slices, FailOpen: true, Pod: i.pod, Node: i.nodeReady,
+	}), nil
+}
+
+// pod returns a pod, or nil if it is not in the cache.
+func (i *Informers) pod(key types.NamespacedName) *endpoints.Pod {
+	obj, _, _ := i.pods.GetStore().GetByKey(key.String()) // a cache in memory has no errors
+	pod, _ := obj.(*endpoints.Pod)
+	return pod
+}
+
+// nodeReady returns the status of a node's Ready condition; empty: no such node.
+func (i *Informers) nodeReady(name string) corev1.ConditionStatus {
+	obj, _, _ := i.nodes.GetStore().GetByKey(name)
+	node, _ := obj.(*corev1.Node)
+	return readyOf(node)
+}
+
+// slices returns the EndpointSlices that an index has for a Service or a pod.
+func (i *Informers) slices(index string, of types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
+	objs, err := i.EndpointSlices.Informer().GetIndexer().ByIndex(index, of.String())
+	if err != nil {
+		return nil, fmt.Errorf("look up EndpointSlices of %s %s: %w", index, of, err)
 	}
 	slices := make([]*discoveryv1.EndpointSlice, 0, len(objs))
 	for _, obj := range objs {
@@ -90,51 +144,4 @@ func (i *Informers) slicesOf(svc types.NamespacedName) ([]*discoveryv1.EndpointS
 // serviceOf returns the Service that a slice belongs to.
 func serviceOf(slice *discoveryv1.EndpointSlice) types.NamespacedName {
 	return types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
-}
-
-// trim drops from an object what nobody reads, before it goes into a cache. A
-// trimmed object must never be written back whole: changes are patches.
-func trim(obj any) (any, error) {
-	if m, ok := obj.(metav1.Object); ok {
-		m.SetManagedFields(nil)
-	}
-	switch o := obj.(type) {
-	case *discoveryv1.EndpointSlice:
-		trimSlice(o)
-	case *corev1.Service:
-		o.Labels, o.Annotations, o.OwnerReferences = nil, ours(o.Annotations), nil
-		o.Status = corev1.ServiceStatus{}
-	case *networkingv1.Ingress:
-		delete(o.Annotations, corev1.LastAppliedConfigAnnotation)
-	}
-	return obj, nil
-}
-
-// trimSlice keeps a slice's addresses, ports and conditions.
-func trimSlice(o *discoveryv1.EndpointSlice) {
-	o.Labels = map[string]string{discoveryv1.LabelServiceName: o.Labels[discoveryv1.LabelServiceName]}
-	if t, ok := o.Annotations[corev1.EndpointsLastChangeTriggerTime]; ok {
-		o.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: t}
-	} else {
-		o.Annotations = nil
-	}
-	o.OwnerReferences = nil
-	for n := range o.Endpoints {
-		ep := &o.Endpoints[n]
-		ep.Hints, ep.Hostname, ep.DeprecatedTopology, ep.NodeName, ep.TargetRef, ep.Zone = nil, nil, nil, nil, nil, nil
-	}
-}
-
-// ours returns the annotations that tgsync reads.
-func ours(all map[string]string) map[string]string {
-	var kept map[string]string
-	for k, v := range all {
-		if strings.HasPrefix(k, albAnnotations) {
-			if kept == nil {
-				kept = map[string]string{}
-			}
-			kept[k] = v
-		}
-	}
-	return kept
 }

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -51,14 +52,14 @@ func (s *Syncer) program(ctx context.Context, k key, since time.Time) opqueue.Re
 	if !g.known() {
 		return opqueue.Later(secondLook) // the observation adds the key again
 	}
-	desired, err := s.desired(b)
+	want, err := s.wanted(b)
 	if err != nil {
 		// Not found is not zero: the targets stay until the Service is back, or
 		// until the provisioner has taken the group away.
 		s.o.Log.WarnContext(ctx, "targets are held", groupAttr(b), slog.Any("error", err))
 		return opqueue.Done()
 	}
-	batch, more := g.begin(k.op, desired, s.o.BatchSize)
+	batch, more := g.begin(k.op, want, s.o.BatchSize)
 	if len(batch) == 0 {
 		return opqueue.Done()
 	}
@@ -155,27 +156,34 @@ func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result
 	return opqueue.Done()
 }
 
-// desired computes what a binding's group should have, from the caches.
-func (s *Syncer) desired(b target.Binding) (target.Set, error) {
-	svc, err := s.o.Informers.Services.Lister().Services(b.Service.Namespace).Get(b.Service.Name)
+// wanted computes what a binding's group should have, from the caches.
+func (s *Syncer) wanted(b target.Binding) (wanted, error) {
+	found, err := s.o.Informers.endpoints(b)
 	if err != nil {
-		return nil, err
+		return wanted{}, err
 	}
-	slices, err := s.o.Informers.slicesOf(b.Service)
-	if err != nil {
-		return nil, err
+	// Without a slice nothing is wanted: a Service with a selector always has one, and
+	// who makes slices by hand takes them away by hand.
+	if found.Missing != nil && !errors.Is(found.Missing, endpoints.ErrNoSlices) {
+		return wanted{}, found.Missing
 	}
-	return endpoints.Calculate(svc, b.ServicePort, slices)
+	w := wanted{desired: found.Desired, undecided: target.Set{}}
+	for _, e := range found.Endpoints {
+		if e.State == endpoints.Undecided {
+			w.undecided[e.Target] = struct{}{}
+		}
+	}
+	return w, nil
 }
 
 // addMissing adds the keys of the operations that a group needs now.
 func (s *Syncer) addMissing(b target.Binding, since time.Time) {
 	g := s.group(b.GroupARN)
-	desired, err := s.desired(b)
+	want, err := s.wanted(b)
 	if g == nil || err != nil {
 		return
 	}
-	plan := g.plan(desired)
+	plan := g.plan(want)
 	for _, op := range []operation{deregister, register} {
 		if len(op.of(plan)) > 0 {
 			s.mutations.Add(key{b.GroupARN, op}, opqueue.Change{Since: since})

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,10 +21,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer"
 )
 
 const deploy = root + "/deploy"
@@ -119,6 +122,33 @@ func TestManifestsRoleIsNarrow(t *testing.T) {
 		require.Subset(t, []string{"get", "list", "watch", "create", "update", "patch"}, rule.Verbs)
 		require.NotContains(t, rule.Resources, "secrets")
 	}
+}
+
+// TestManifestsRoleAllowsWhatIsWatched: no cache without permission, no permission to
+// watch without a cache.
+func TestManifestsRoleAllowsWhatIsWatched(t *testing.T) {
+	allowed := map[string]bool{}
+	for _, rule := range only[*rbacv1.ClusterRole](t).Rules {
+		if slices.Contains(rule.Verbs, "watch") {
+			require.Subset(t, rule.Verbs, []string{"get", "list"})
+			for _, resource := range rule.Resources {
+				allowed[rule.APIGroups[0]+"/"+resource] = true
+			}
+		}
+	}
+	client := fake.NewClientset()
+	informers, err := syncer.NewInformers(client)
+	require.NoError(t, err)
+	stop := make(chan struct{})
+	informers.Start(stop)
+	require.Eventually(t, informers.HasSynced, 10*time.Second, time.Millisecond)
+	close(stop)
+	informers.Shutdown()
+	watched := map[string]bool{}
+	for _, action := range client.Actions() {
+		watched[action.GetResource().Group+"/"+action.GetResource().Resource] = true
+	}
+	require.Equal(t, watched, allowed)
 }
 
 // TestManifestsSetWhatIsRead finds variables that the daemon would not look at.
