@@ -202,7 +202,7 @@ func (g *group) nextLook(interval time.Duration) time.Time {
 func (g *group) nextTry(op operation) time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.parking.next(op)
+	return g.parking.next(op, time.Now())
 }
 
 // failed notes that the outcome of a call is open and returns how long to wait

@@ -3,6 +3,8 @@ package syncer
 import (
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -114,4 +116,22 @@ func TestGroupLeavesUndecidedAsItIs(t *testing.T) {
 	require.False(t, g.observedAt(0, health("healthy", a, b)).stale)
 	plan := g.plan(wanted{undecided: target.NewSet(a, c)})
 	require.Equal(t, target.Plan{Deregister: []target.Target{b}}, plan, "a stays, c does not come")
+}
+
+// TestParkedTargetIsNoReasonToRunForEver: a target whose time has come, and that no
+// plan takes up since somebody else registered it, must not wake its key again.
+func TestParkedTargetIsNoReasonToRunForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup("arn")
+		require.False(t, g.observedAt(0, nil).stale)
+		want := wanted{desired: target.NewSet(a)}
+		batch, _ := g.begin(register, want, 10)
+		require.NotNil(t, g.end(register, batch, awsapi.Invalid))
+		require.True(t, g.nextTry(register).After(time.Now()))
+		require.True(t, g.nextTry(deregister).IsZero())
+		require.False(t, g.observedAt(g.currentGeneration(), health("healthy", a)).stale)
+		time.Sleep(lastParking)
+		require.True(t, g.plan(want).Empty())
+		require.True(t, g.nextTry(register).IsZero())
+	})
 }

@@ -97,11 +97,12 @@ func (p *parking) away(now time.Time) target.Set {
 }
 
 // next returns when the next target of an operation is tried again; zero: none is
-// parked.
-func (p *parking) next(op operation) time.Time {
+// away. One whose time has come is left to the plan: were it named here, a target that
+// no plan takes up would make its key run again and again.
+func (p *parking) next(op operation, now time.Time) time.Time {
 	var next time.Time
 	for _, parked := range p.parked {
-		if parked.op == op && (next.IsZero() || parked.until.Before(next)) {
+		if parked.op == op && parked.until.After(now) && (next.IsZero() || parked.until.Before(next)) {
 			next = parked.until
 		}
 	}
