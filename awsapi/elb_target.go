@@ -12,15 +12,27 @@ import (
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
-// RegisterTargets registers addresses of the group's VPC, in one call however
-// many they are. What is registered already is left as it is, so it can be
-// repeated. One bad target fails the whole call. An empty list costs no call.
-func (c *ELB) RegisterTargets(ctx context.Context, groupARN string, ts []target.Target) error {
+// ZoneAll is the Availability Zone of a target outside of the VPC that every zone of
+// its load balancer may use.
+const ZoneAll = "all"
+
+// RegisterTargets registers addresses, in one call however many they are. What is
+// registered already is left as it is, so it can be repeated. One bad target fails
+// the whole call. An empty list costs no call.
+//
+// Zone returns the Availability Zone of an address outside of the VPC's subnets, and
+// "" for one inside: AWS takes no other (see ZoneProblem). Nil: all are inside.
+func (c *ELB) RegisterTargets(ctx context.Context, groupARN string, ts []target.Target, zone func(netip.Addr) string) error {
 	if len(ts) == 0 {
 		return nil
 	}
-	_, err := c.write.RegisterTargets(ctx,
-		&elb.RegisterTargetsInput{TargetGroupArn: &groupARN, Targets: each(ts, elbTarget)})
+	targets := each(ts, elbTarget)
+	for i, t := range ts {
+		if zone != nil && zone(t.IP) != "" {
+			targets[i].AvailabilityZone = aws.String(zone(t.IP))
+		}
+	}
+	_, err := c.write.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: &groupARN, Targets: targets})
 	return wrap("RegisterTargets", fmt.Sprintf("%d in %s", len(ts), groupARN), err)
 }
 

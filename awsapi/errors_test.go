@@ -39,7 +39,7 @@ func TestClassOfCode(t *testing.T) {
 			"InvalidGroup.Duplicate", "InvalidPermission.Duplicate",
 		},
 		Limit: {
-			"TooManyTargets", "TooManyRegistrationsForTargetId", "TooManyRules", "TooManyListeners", "TooManyActions",
+			"TooManyTargets", "TooManyRules", "TooManyListeners", "TooManyActions",
 			"TooManyTargetGroups", "TooManyLoadBalancers", "TooManyTags", "TooManyCertificates",
 			"TooManyUniqueTargetGroupsPerLoadBalancer", "TargetGroupAssociationLimit",
 			"RulesPerSecurityGroupLimitExceeded", "TagLimitExceeded", "SecurityGroupLimitExceeded",
@@ -49,7 +49,7 @@ func TestClassOfCode(t *testing.T) {
 			"InvalidSecurityGroup", "InvalidSubnet", "InvalidLoadBalancerAction", "InvalidAction",
 			"InvalidParameterValue", "InvalidParameterCombination", "InvalidQueryParameter", "MissingParameter",
 			"MissingAction", "MalformedQueryString", "IncompatibleProtocols", "UnsupportedProtocol",
-			"AvailabilityZoneNotSupported", "DuplicateTagKeys", "InvalidGroupId.Malformed", "InvalidGroup.Reserved",
+			"AvailabilityZoneNotSupported", "DuplicateTagKeys", "TooManyRegistrationsForTargetId", "InvalidGroupId.Malformed", "InvalidGroup.Reserved",
 			"InvalidPermission.Malformed", "InvalidTagKey.Malformed", "InvalidNextToken", "InvalidMaxResults",
 		},
 		Denied: {

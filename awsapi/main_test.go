@@ -206,7 +206,7 @@ var everyCall = map[string]call{
 		return c.ELB.RemoveTags(ctx, []string{"arn:tg"}, []string{"k"})
 	}},
 	"RegisterTargets": {"elasticloadbalancing:RegisterTargets", func(ctx context.Context, c *Clients) error {
-		return c.ELB.RegisterTargets(ctx, "arn:tg", []target.Target{echo0})
+		return c.ELB.RegisterTargets(ctx, "arn:tg", []target.Target{echo0}, nil)
 	}},
 	"DeregisterTargets": {"elasticloadbalancing:DeregisterTargets", func(ctx context.Context, c *Clients) error {
 		return c.ELB.DeregisterTargets(ctx, "arn:tg", []target.Target{echo0})

@@ -87,7 +87,7 @@ func TestTagsStopAtTheFirstError(t *testing.T) {
 func TestNothingToDoCostsNoCall(t *testing.T) {
 	w := &wire{}
 	c := clients(t, Options{HTTPClient: w})
-	require.NoError(t, c.ELB.RegisterTargets(t.Context(), "arn:tg", nil))
+	require.NoError(t, c.ELB.RegisterTargets(t.Context(), "arn:tg", nil, nil))
 	require.NoError(t, c.ELB.DeregisterTargets(t.Context(), "arn:tg", nil))
 	require.NoError(t, c.ELB.SetRulePriorities(t.Context(), nil))
 	require.NoError(t, c.ELB.AddTags(t.Context(), []string{"arn:tg"}, nil))

@@ -203,11 +203,11 @@ func (a *account) rules() {
 
 func (a *account) targets() {
 	other := target.Target{IP: netip.MustParseAddr("10.0.200.1"), Port: 9090}
-	require.NoError(a.t, a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{echo0, other}))
-	require.NoError(a.t, a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{echo0}), "it can be repeated")
+	require.NoError(a.t, a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{echo0, other}, nil))
+	require.NoError(a.t, a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{echo0}, nil), "it can be repeated")
 	require.NoError(a.t, a.ELB.DeregisterTargets(a.ctx, a.tg.ARN, []target.Target{other}))
 	outside := target.Target{IP: netip.MustParseAddr("192.0.2.1"), Port: 80}
-	require.Equal(a.t, Invalid, ClassOf(a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{outside})))
+	require.Equal(a.t, Invalid, ClassOf(a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{outside}, nil)))
 
 	all, err := a.ELB.DescribeTargetHealth(a.ctx, a.tg.ARN)
 	require.NoError(a.t, err)
@@ -248,7 +248,7 @@ func (a *account) deletion() {
 	require.NoError(a.t, a.EC2.DeleteSecurityGroup(a.ctx, a.group))
 	require.Equal(a.t, NotFound, ClassOf(a.EC2.DeleteSecurityGroup(a.ctx, a.group)))
 	require.Equal(a.t, NotFound, ClassOf(second(a.ELB.DescribeListeners(a.ctx, a.lb.ARN))))
-	require.Equal(a.t, NotFound, ClassOf(a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{echo0})))
+	require.Equal(a.t, NotFound, ClassOf(a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{echo0}, nil)))
 }
 
 // An account that throttles as published never has to: the limiter holds back
@@ -264,7 +264,7 @@ func TestLimiterKeepsInsideThePublishedBudget(t *testing.T) {
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 60 {
-			wg.Go(func() { _ = c.ELB.RegisterTargets(t.Context(), tg.ARN, []target.Target{echo0}) })
+			wg.Go(func() { _ = c.ELB.RegisterTargets(t.Context(), tg.ARN, []target.Target{echo0}, nil) })
 			wg.Go(func() { _, _ = c.ELB.DescribeTargetHealth(t.Context(), tg.ARN) })
 			wg.Go(func() { _ = c.ELB.AddTags(t.Context(), []string{tg.ARN}, ours) })
 			wg.Go(func() { _, _ = c.EC2.DescribeSubnets(t.Context(), vpcID) })

@@ -112,9 +112,14 @@ type TargetHealth struct {
 	Description string
 }
 
-// StateDraining is the state of a target that was deregistered and still
-// finishes what it has begun.
-const StateDraining = "draining"
+// States of a target that decide something.
+const (
+	// StateInitial is that of a target that was registered and not yet checked.
+	StateInitial = "initial"
+	// StateDraining is that of a target that was deregistered and still finishes what
+	// it has begun.
+	StateDraining = "draining"
+)
 
 // Subnet is a subnet of the cluster's VPC.
 type Subnet struct {

@@ -119,7 +119,7 @@ var writes = map[string]struct {
 	},
 	"targets": {
 		do: func(ctx context.Context, c *Clients) error {
-			return c.ELB.RegisterTargets(ctx, "arn:tg", []target.Target{echo0, echo1})
+			return c.ELB.RegisterTargets(ctx, "arn:tg", []target.Target{echo0, echo1}, nil)
 		},
 		want: `TargetGroupArn=arn:tg Targets.member.1.Id=10.0.1.2 Targets.member.1.Port=8080
 			Targets.member.2.Id=2001:db8::1 Targets.member.2.Port=9090`,

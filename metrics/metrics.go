@@ -34,6 +34,7 @@ type Metrics struct {
 	awsDuration  *prometheus.HistogramVec
 	tokenWait    *prometheus.HistogramVec
 	drift        prometheus.Counter
+	guardHolds   *prometheus.CounterVec
 	passes       *prometheus.CounterVec
 	passDuration prometheus.Histogram
 }
@@ -75,6 +76,10 @@ func New(version string) *Metrics {
 			Namespace: namespace, Name: "drift_repaired_total",
 			Help: "Targets that somebody else had registered or deregistered, found by comparing with AWS.",
 		}),
+		guardHolds: f.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "guard_holds_total",
+			Help: "Times that a guard began to keep targets of a group registered.",
+		}, []string{"guard"}),
 		passes: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "ingress_group_passes_total",
 			Help: "Provisioning passes over an Ingress group by result: ok, or the class of the error.",
@@ -116,31 +121,8 @@ func (m *Metrics) WatchPending(operation string, groups func() int, oldest func(
 // DriftFound records targets that somebody else changed.
 func (m *Metrics) DriftFound(targets int) { m.drift.Add(float64(targets)) }
 
-// WatchParked shows the targets that AWS refuses, by reason. The function is asked
-// at every scrape; reasons that it does not name have no series.
-func (m *Metrics) WatchParked(parked func() map[string]int) {
-	m.registry.MustRegister(parkedTargets{parked, prometheus.NewDesc(
-		prometheus.BuildFQName(namespace, "", "parked_targets"),
-		"Targets that AWS refuses, kept apart from those it takes, by reason.", []string{"reason"}, nil)})
-}
-
-// parkedTargets makes samples of what its function says.
-type parkedTargets struct {
-	parked func() map[string]int
-	desc   *prometheus.Desc
-}
-
-var _ prometheus.Collector = parkedTargets{}
-
-// Describe implements prometheus.Collector.
-func (p parkedTargets) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
-
-// Collect implements prometheus.Collector.
-func (p parkedTargets) Collect(ch chan<- prometheus.Metric) {
-	for reason, n := range p.parked() {
-		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(n), reason)
-	}
-}
+// GuardHolds records that a guard began to hold targets of a group.
+func (m *Metrics) GuardHolds(guard string) { m.guardHolds.WithLabelValues(guard).Inc() }
 
 // WatchLeader shows whether this process leads. The function is asked at every
 // scrape: leading can end without anything happening.

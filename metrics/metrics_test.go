@@ -42,8 +42,11 @@ func TestMetrics(t *testing.T) {
 	queue.Add("x")
 	groups, oldest := 0, time.Duration(0)
 	m.WatchPending("register", func() int { return groups }, func() time.Duration { return oldest })
-	m.WatchParked(func() map[string]int { return map[string]int{"Invalid": 3} })
+	m.WatchGroups([]string{"held", "synced"}, func() []metrics.Group {
+		return []metrics.Group{{Name: "web", State: "held", Targets: map[string]int{"healthy": 2}, Parked: map[string]int{"Invalid": 3}}}
+	})
 	m.DriftFound(2)
+	m.GuardHolds("live_read")
 	leads := false
 	m.WatchLeader(func() bool { return leads })
 	m.TargetsProgrammed("register", 7, 300*time.Millisecond)
@@ -62,6 +65,10 @@ func TestMetrics(t *testing.T) {
 		`tgsync_oldest_pending_change_seconds{operation="register"} 0`,
 		`tgsync_aws_requests_total{code="OK",operation="RegisterTargets",service="elasticloadbalancing"} 1`,
 		`tgsync_parked_targets{reason="Invalid"} 3`,
+		`tgsync_groups{state="held"} 1`,
+		`tgsync_groups{state="synced"} 0`,
+		`tgsync_targets{state="healthy",target_group="web"} 2`,
+		`tgsync_guard_holds_total{guard="live_read"} 1`,
 		`tgsync_drift_repaired_total 2`,
 		`tgsync_leader 0`,
 		`tgsync_token_wait_seconds_sum{bucket="elb-account"} 1`,

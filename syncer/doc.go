@@ -9,8 +9,13 @@
 //	handlers.go   event -> keys {target group, operation}, with the time at which the change happened
 //	pods.go       the same for pods, by an index from pod to slices, and for nodes
 //	syncer.go     two queues, one for each of AWS's token categories; the bindings of today
-//	worker.go     key -> desired set -> plan -> one call -> what comes next
-//	group.go      what is known of one group: observed, in flight
+//	worker.go     key -> desired set -> plan -> guards -> one call -> what comes next
+//	group.go      what is known of one group: observed, in flight, in doubt
+//	guard.go      deregistrations that a cluster in good health would not ask for are held
+//	live.go       reads of EndpointSlices past the cache, for the guards
+//	parking.go    targets that AWS refuses, and those for which a quota leaves no room
+//	zones.go      the Availability Zones of targets outside of the VPC
+//	status.go     what is shown of all this
 //
 // A queue (package opqueue) brings together a key that is ready, a worker and a token, in
 // this order, and only then decides which key it is: the one whose change is oldest, where
@@ -28,20 +33,36 @@
 //
 // # Rules
 //
-// Nothing is compared before all caches are full. A group is observed before it is
-// trusted, and again after a call whose outcome is open. A target with a call in flight
-// is in no other plan, so calls of one group that overlap are disjoint in targets. A
-// Service that is not found holds its targets, and what cannot be decided before a pod
-// or a node arrives stays as it is. A pod is believed before its slice: it leaves when it
-// is marked for deletion, and comes when its containers are ready. Registration and
-// deregistration of a group are different keys: neither waits for the other.
+// Nothing is compared before all caches are full. A target with a call in flight is in
+// no other plan, so calls of one group that overlap are disjoint in targets; one whose
+// call has an open outcome is in none before the group has been observed, which happens
+// at once, and once more when a late effect must have shown. What cannot be decided
+// before a pod or a node arrives stays as it is. A pod is believed before its slice: it
+// leaves when it is marked for deletion, and comes when its containers are ready.
+// Registration and deregistration of a group are different keys: neither waits for the
+// other, but where a quota leaves no room those who leave go first.
+//
+// A group is observed before it is trusted. Until then only what can be repeated is
+// done, and only for changes that somebody has seen happen, or that nobody can have
+// taken care of (Options.LiveSince): these go before any observation.
+//
+// A target that drains is not registered. Whether AWS takes it back then is not
+// documented (it may refuse, or say OK and go on draining): it is registered again
+// every 30 s until it is seen to be there.
+//
+// The guards hold what is missing for a while, what has become not ready all at once,
+// and what would take more than half of a group although its pods live, until the API
+// server itself agrees. What they hold counts as desired.
 //
 // # Words
 //
 //	trigger time  when a change happened, as the EndpointSlice controller noted it
 //	observed      what AWS has, by its own account and by the calls it has accepted since
 //	in flight     targets of calls that have not returned
-//	held          wanted by no one we can see, but not safe to remove
+//	in doubt      targets of a call of which AWS alone knows what became
+//	held          wanted by no one we can see, but not safe to remove: by a guard
+//	parked        refused by AWS, and tried again later and later
+//	full          a quota leaves no room for more targets
 //
 // # Goroutines
 //
@@ -51,6 +72,7 @@
 //	2 dispatchers, with   Syncer.Run        its context ends; a call     AWS, tokens
 //	8 registration and 4                    under way has 10 s, none
 //	read workers                            if the Lease is lost
+//	live reads            Syncer.Run        its context ends              the API server
 //	Syncer.Run            cmd/tgsync, in    its context ends and the     nothing
 //	                      a term            workers have returned
 //	provision.Loop.Run    cmd/tgsync, in    its context ends             AWS, tokens, the API server

@@ -39,10 +39,19 @@ type group struct {
 
 	// mu guards all below. It is never held across a call to AWS.
 	mu sync.Mutex
-	// observed is what AWS has, as far as its answers tell; nil: not known.
+	// observed is what AWS has, as far as its answers tell; nil: it was not asked yet.
 	observed target.Set
+	// accepted are the targets of calls that AWS has accepted before it was asked.
+	accepted map[operation]target.Set
+	// states are AWS's words for what it has, those that drain included, from when it
+	// was last asked; what was registered or deregistered since is initial or draining.
+	states map[target.Target]string
 	// inFlight are the targets of calls that have not returned.
 	inFlight target.Set
+	// doubt are the targets of which AWS alone knows what became of a call: no answer
+	// came, or they were draining when they were registered. They are in no plan
+	// before the group has been observed.
+	doubt map[target.Target]operation
 	// generation counts the calls that have returned. An observation that began
 	// before the last of them may not show it and is thrown away.
 	generation int
@@ -53,10 +62,21 @@ type group struct {
 	// secondLook is when a call whose outcome was open has had its effect, if it ever
 	// has one.
 	secondLook time.Time
+	// missing is since when it has not been found out what the group should have.
+	missing time.Time
+	// holding are the guards that keep something back, and since when.
+	holding map[Guard]time.Time
 }
 
 func newGroup(arn string) *group {
-	return &group{arn: arn, inFlight: target.Set{}, parking: newParking()}
+	return &group{
+		arn: arn, accepted: newAccepted(), states: map[target.Target]string{}, inFlight: target.Set{},
+		doubt: map[target.Target]operation{}, parking: newParking(), holding: map[Guard]time.Time{},
+	}
+}
+
+func newAccepted() map[operation]target.Set {
+	return map[operation]target.Set{register: {}, deregister: {}}
 }
 
 // known reports whether the group has been observed.
@@ -67,46 +87,76 @@ func (g *group) known() bool {
 }
 
 // wanted is what a group should have. What is undecided is left as it is: neither
-// registered nor deregistered.
-type wanted struct{ desired, undecided target.Set }
+// registered nor deregistered. What is leaving is never to come back.
+type wanted struct{ desired, undecided, leaving target.Set }
 
 // plan returns what can be done now to make the group as wanted: nothing of what is
-// undecided, in flight or parked, and nothing at all before the group has been observed.
+// undecided, in flight, in doubt or parked.
+//
+// A group that has not been observed has only what is certain without looking: both
+// calls can be repeated, so what is wanted may be registered although it might be
+// there, and what is leaving may be deregistered although it might not.
 func (g *group) plan(w wanted) target.Plan {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.planLocked(w)
+	g.parking.forget(w.desired)
+	left := g.leftLocked()
+	maps.Copy(left, w.undecided)
+	var plan target.Plan
+	if g.observed != nil {
+		plan = target.Diff(w.desired, g.observed, left)
+	} else {
+		plan.Register = target.Diff(w.desired, g.accepted[register], left).Register
+		maps.Copy(left, w.desired)
+		plan.Deregister = target.Diff(w.leaving, g.accepted[deregister], left).Register
+	}
+	if g.parking.isFull(len(plan.Register), time.Now()) {
+		plan.Register = nil
+	}
+	return plan
 }
 
-func (g *group) planLocked(w wanted) target.Plan {
-	if g.observed == nil {
-		return target.Plan{}
-	}
-	g.parking.forget(w.desired)
+// leftLocked returns the targets that no plan may touch now.
+func (g *group) leftLocked() target.Set {
 	left := g.parking.away(time.Now())
 	maps.Copy(left, g.inFlight)
-	maps.Copy(left, w.undecided)
-	return target.Diff(w.desired, g.observed, left)
+	for t := range g.doubt {
+		left[t] = struct{}{}
+	}
+	return left
 }
 
-// begin takes the next batch of op: at most size targets of the plan, which are
-// in flight from then on, and whether more are left. An empty batch means that
+// begin takes the next batch of op: at most size of the targets that a plan made a
+// moment ago names, less those that no plan would name any more. They are in flight
+// from then on. It also returns whether more are left. An empty batch means that
 // there is nothing to do now.
-func (g *group) begin(op operation, w wanted, size int) (batch []target.Target, more bool) {
+func (g *group) begin(op operation, planned []target.Target, size int) (batch []target.Target, more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	todo := op.of(g.planLocked(w))
-	batch = todo[:min(len(todo), g.parking.limit(op, size))]
+	left := g.leftLocked()
+	todo := make([]target.Target, 0, len(planned))
+	for _, t := range planned {
+		if !left.Has(t) {
+			todo = append(todo, t)
+		}
+	}
+	batch = g.parking.pick(op, todo, size)
 	for _, t := range batch {
 		g.inFlight[t] = struct{}{}
 	}
 	return batch, len(batch) < len(todo)
 }
 
-// end applies the answer to a batch, and returns the target that was parked, if
-// any. An error that leaves the outcome open makes everything known about the
-// group a guess: it must be observed again.
-func (g *group) end(op operation, batch []target.Target, class awsapi.Class) *parkedTarget {
+// outcome is what follows from the answer to a batch.
+type outcome struct {
+	parked *parkedTarget // the target that was parked; nil: none
+	full   *parkedTarget // set if the group was found to have no room for more
+	look   bool          // the group must be observed
+}
+
+// end applies the answer to a batch. An error that leaves the outcome open makes
+// what is known of its targets a guess: the group must be observed again.
+func (g *group) end(op operation, batch []target.Target, class awsapi.Class) outcome {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.generation++
@@ -116,29 +166,52 @@ func (g *group) end(op operation, batch []target.Target, class awsapi.Class) *pa
 	switch class {
 	case awsapi.OK:
 		g.failures = 0
-		g.parking.accepted(op, batch)
-		g.applyLocked(op, batch)
-	case awsapi.Invalid, awsapi.Limit:
-		return g.parking.refused(op, batch, class)
+		g.parking.taken(op, batch)
+		return outcome{look: g.applyLocked(op, batch)}
+	case awsapi.Invalid:
+		return outcome{parked: g.parking.refused(op, batch, g.drainLocked(batch))}
+	case awsapi.Limit:
+		return outcome{full: g.parking.overflowed(batch)}
 	case awsapi.Unavailable, awsapi.Canceled:
-		g.observed = nil
+		for _, t := range batch {
+			g.doubt[t] = op
+		}
+		return outcome{look: true}
 	default: // AWS did nothing.
+		return outcome{}
 	}
-	return nil
 }
 
-// applyLocked records what AWS has accepted.
-func (g *group) applyLocked(op operation, batch []target.Target) {
-	if g.observed == nil {
-		return // an observation is on its way and will show it
-	}
+// applyLocked records what AWS has accepted. It reports whether the group must be
+// observed all the same: whether AWS takes a target back that drains is not
+// documented, and it says OK in either case.
+func (g *group) applyLocked(op operation, batch []target.Target) (look bool) {
 	for _, t := range batch {
-		if op == register {
+		drained := g.states[t] == awsapi.StateDraining
+		switch {
+		case op == register && drained:
+			g.doubt[t], look = register, true
+			continue
+		case g.observed == nil:
+			g.accepted[op][t] = struct{}{}
+		case op == register:
 			g.observed[t] = struct{}{}
-		} else {
+		default:
 			delete(g.observed, t)
 		}
+		g.states[t] = map[operation]string{register: awsapi.StateInitial, deregister: awsapi.StateDraining}[op]
 	}
+	return look
+}
+
+// drainLocked reports whether a target of a batch was draining when last heard of.
+func (g *group) drainLocked(batch []target.Target) bool {
+	for _, t := range batch {
+		if g.states[t] == awsapi.StateDraining {
+			return true
+		}
+	}
+	return false
 }
 
 // currentGeneration is what an observation remembers before it asks AWS.
@@ -162,18 +235,27 @@ func (g *group) observedAt(generation int, health []awsapi.TargetHealth) observa
 		return observation{stale: true}
 	}
 	now := target.Set{}
+	g.states = make(map[target.Target]string, len(health))
 	for _, h := range health {
-		// A draining target is on its way out: for us it is not registered.
+		g.states[h.Target] = h.State
 		if h.State != awsapi.StateDraining {
-			now[h.Target] = struct{}{}
+			now[h.Target] = struct{}{} // one that drains is on its way out: for us it is not registered
+		} else if g.doubt[h.Target] == register {
+			g.parking.park(h.Target, register, reasonDraining)
 		}
 	}
 	var o observation
 	if g.observed != nil {
-		plan := target.Diff(g.observed, now, g.inFlight)
+		left := maps.Clone(g.inFlight)
+		for t := range g.doubt {
+			left[t] = struct{}{}
+		}
+		plan := target.Diff(g.observed, now, left)
 		o.drift = len(plan.Register) + len(plan.Deregister)
 	}
 	g.observed = now
+	g.accepted = newAccepted()
+	clear(g.doubt)
 	return o
 }
 
@@ -205,12 +287,16 @@ func (g *group) nextTry(op operation) time.Time {
 	return g.parking.next(op, time.Now())
 }
 
-// failed notes that the outcome of a call is open and returns how long to wait
-// before looking: not at all the first time, then longer and longer, since what is
-// found makes the next call leave at once.
-func (g *group) failed() time.Duration {
+// lookAfter returns how long to wait before looking at the group after a call of a
+// class. Not at all, unless calls keep failing: then longer and longer, since what is
+// found makes the next call leave at once. If the outcome is open, one more look
+// follows.
+func (g *group) lookAfter(class awsapi.Class) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if class == awsapi.OK {
+		return 0
+	}
 	n := g.failures
 	g.failures++
 	g.secondLook = time.Now().Add(secondLook)
@@ -218,6 +304,13 @@ func (g *group) failed() time.Duration {
 		return 0
 	}
 	return jitter(min(firstLook<<min(n, 8), lastLook))
+}
+
+// fill notes that there is no room for more targets before some have left.
+func (g *group) fill() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.parking.fill()
 }
 
 // busy reports whether a call for the group is under way.
@@ -231,14 +324,5 @@ func (g *group) busy() bool {
 func (g *group) distrust() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.observed = nil
-}
-
-// parked counts the parked targets by reason.
-func (g *group) parked(count map[string]int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, p := range g.parking.parked {
-		count[string(p.class)]++
-	}
+	g.observed, g.accepted = nil, newAccepted()
 }

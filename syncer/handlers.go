@@ -16,28 +16,34 @@ import (
 )
 
 // addHandlers makes events into keys. Handlers do no work and no I/O: they run on
-// the informer's goroutine and everything behind them would wait.
+// the informer's goroutine and everything behind them would wait. What was there
+// before us is no change: begin looks at it, in an order of its own.
 func (s *Syncer) addHandlers() error {
 	err := s.handlers.add(s.o.Informers.EndpointSlices.Informer(), cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, initial bool) {
-			slice, _ := object[*discoveryv1.EndpointSlice](obj)
-			s.sliceChanged(nil, slice, initial)
+			if slice, ok := object[*discoveryv1.EndpointSlice](obj); ok && !initial {
+				s.sliceChanged(nil, slice)
+			}
 		},
 		UpdateFunc: func(old, obj any) {
 			before, _ := object[*discoveryv1.EndpointSlice](old)
 			slice, _ := object[*discoveryv1.EndpointSlice](obj)
-			s.sliceChanged(before, slice, false)
+			s.sliceChanged(before, slice)
 		},
 		DeleteFunc: func(obj any) {
 			slice, _ := object[*discoveryv1.EndpointSlice](obj)
-			s.sliceChanged(slice, nil, false)
+			s.sliceChanged(slice, nil)
 		},
 	})
 	if err != nil {
 		return fmt.Errorf("handle EndpointSlices: %w", err)
 	}
-	err = s.handlers.add(s.o.Informers.Services.Informer(), cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { s.serviceEvent(obj) },
+	err = s.handlers.add(s.o.Informers.Services.Informer(), cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, initial bool) {
+			if !initial {
+				s.serviceEvent(obj)
+			}
+		},
 		UpdateFunc: func(_, obj any) { s.serviceEvent(obj) },
 		DeleteFunc: func(obj any) { s.serviceEvent(obj) },
 	})
@@ -51,13 +57,8 @@ func (s *Syncer) addHandlers() error {
 // a slice that is not there before or after. Only the operations that it can have
 // made necessary are added: a key that grows old for nothing would be served before
 // its time, and take with it too few of the changes that follow.
-func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice, initial bool) {
-	now := time.Now()
-	since := now
-	// What was there before we were is not a change whose latency is ours.
-	if !initial {
-		since = triggerTime(before, after, now)
-	}
+func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice) {
+	since := triggerTime(before, after, time.Now())
 	slice := after
 	if slice == nil {
 		slice = before
@@ -67,6 +68,9 @@ func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice, initial 
 	}
 	came, went := s.compare(before, after)
 	for _, b := range s.index.Load().byService[serviceOf(slice)] {
+		if g := s.group(b.GroupARN); g != nil && g.held() {
+			s.addBoth(b.GroupARN) // it may not be any more
+		}
 		if went {
 			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Since: since, Urgent: true})
 		}
@@ -154,7 +158,7 @@ func (s *Syncer) serviceEvent(obj any) {
 // serviceChanged adds the keys of every group that a Service feeds.
 func (s *Syncer) serviceChanged(svc types.NamespacedName) {
 	for _, b := range s.index.Load().byService[svc] {
-		s.addBoth(b.GroupARN, opqueue.Change{})
+		s.addBoth(b.GroupARN)
 	}
 }
 

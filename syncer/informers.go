@@ -2,6 +2,10 @@ package syncer
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -18,10 +22,11 @@ import (
 )
 
 // Indexes of EndpointSlices, by namespace and name: of their Service, and of the
-// pods that they refer to.
+// pods that they refer to. And the index of pods by their addresses.
 const (
 	byService = "service"
 	byPod     = "pod"
+	byAddress = "address"
 )
 
 // Informers are the daemon's view of the cluster: one cache per kind, each
@@ -57,6 +62,9 @@ func NewInformers(client kubernetes.Interface) (*Informers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("index EndpointSlices: %w", err)
 	}
+	if err := i.pods.AddIndexers(cache.Indexers{byAddress: indexByAddress}); err != nil {
+		return nil, fmt.Errorf("index Pods: %w", err)
+	}
 	return i, nil
 }
 
@@ -84,6 +92,22 @@ func indexByPod(obj any) ([]string, error) {
 	return keys, nil
 }
 
+// indexByAddress returns the addresses of a pod that has not finished. What is being
+// deleted is told apart when it is looked up.
+func indexByAddress(obj any) ([]string, error) {
+	pod, ok := obj.(*endpoints.Pod)
+	if !ok {
+		return nil, nil
+	}
+	keys := make([]string, 0, len(pod.IPs))
+	for _, ip := range pod.IPs {
+		if ip.IsValid() {
+			keys = append(keys, ip.String())
+		}
+	}
+	return keys, nil
+}
+
 // Start starts the informers; they end with stop. Shutdown waits for them.
 func (i *Informers) Start(stop <-chan struct{}) { i.factory.Start(stop) }
 
@@ -97,19 +121,57 @@ func (i *Informers) HasSynced() bool {
 		i.pods.HasSynced() && i.nodes.HasSynced()
 }
 
-// endpoints computes what a binding's group should have, from the caches. Pods on nodes
-// that have stopped reporting count if there is no other: it is more likely that the
-// nodes cannot be heard than that all of them are down.
-func (i *Informers) endpoints(b target.Binding) (endpoints.Result, error) {
-	slices, err := i.slices(byService, b.Service)
+// input is what the caches say of a binding. With failOpen, pods on nodes that have
+// stopped reporting count if there is no other: it is more likely that the nodes cannot
+// be heard than that all of them are down.
+func (i *Informers) input(b target.Binding, failOpen bool) (endpoints.Input, error) {
+	found, err := i.slices(byService, b.Service)
 	if err != nil {
-		return endpoints.Result{}, err
+		return endpoints.Input{}, err
 	}
 	// The only error of a lister is that there is no such object.
 	svc, _ := i.Services.Lister().Services(b.Service.Namespace).Get(b.Service.Name)
-	return endpoints.Calculate(endpoints.Input{
-		Service: svc, Port: b.ServicePort, Slices: slices, FailOpen: true, Pod: i.pod, Node: i.nodeReady,
-	}), nil
+	return endpoints.Input{
+		Service: svc, Port: b.ServicePort, Slices: found, FailOpen: failOpen, Pod: i.pod, Node: i.nodeReady,
+	}, nil
+}
+
+// hasLivingPod reports whether an address belongs to a pod that is neither being
+// deleted nor finished.
+func (i *Informers) hasLivingPod(ip netip.Addr) bool {
+	pods, _ := i.pods.GetIndexer().ByIndex(byAddress, ip.String()) // fails for an unknown index alone
+	return slices.ContainsFunc(pods, func(obj any) bool {
+		pod, ok := obj.(*endpoints.Pod)
+		return ok && pod.Living()
+	})
+}
+
+// changedAt returns when the slices of a Service last changed, as the EndpointSlice
+// controller noted it, and whether a pod behind them is terminating.
+func (i *Informers) changedAt(service types.NamespacedName) (last time.Time, leaving bool) {
+	all, _ := i.slices(byService, service) // fails for an unknown index alone
+	for _, slice := range all {
+		if t, err := time.Parse(time.RFC3339Nano, slice.Annotations[corev1.EndpointsLastChangeTriggerTime]); err == nil && t.After(last) {
+			last = t
+		}
+		leaving = leaving || slices.ContainsFunc(slice.Endpoints, func(ep discoveryv1.Endpoint) bool {
+			return ep.Conditions.Terminating != nil && *ep.Conditions.Terminating
+		})
+	}
+	return last, leaving
+}
+
+// ChangedSince returns the Services whose EndpointSlices have changed since a moment.
+func (i *Informers) ChangedSince(moment time.Time) map[types.NamespacedName]bool {
+	changed := map[types.NamespacedName]bool{}
+	for _, service := range i.EndpointSlices.Informer().GetIndexer().ListIndexFuncValues(byService) {
+		namespace, name, _ := strings.Cut(service, "/")
+		key := types.NamespacedName{Namespace: namespace, Name: name}
+		if last, _ := i.changedAt(key); last.After(moment) {
+			changed[key] = true
+		}
+	}
+	return changed
 }
 
 // pod returns a pod, or nil if it is not in the cache.
@@ -132,13 +194,13 @@ func (i *Informers) slices(index string, of types.NamespacedName) ([]*discoveryv
 	if err != nil {
 		return nil, fmt.Errorf("look up EndpointSlices of %s %s: %w", index, of, err)
 	}
-	slices := make([]*discoveryv1.EndpointSlice, 0, len(objs))
+	found := make([]*discoveryv1.EndpointSlice, 0, len(objs))
 	for _, obj := range objs {
 		if slice, ok := obj.(*discoveryv1.EndpointSlice); ok {
-			slices = append(slices, slice)
+			found = append(found, slice)
 		}
 	}
-	return slices, nil
+	return found, nil
 }
 
 // serviceOf returns the Service that a slice belongs to.

@@ -16,9 +16,9 @@ import (
 // addPodHandlers makes changes of pods and nodes into keys. A pod that is gone makes
 // none: its slice follows, and until then nothing is decided about it.
 func (s *Syncer) addPodHandlers() error {
-	_, err := s.o.Informers.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) {
-			if pod, ok := obj.(*endpoints.Pod); ok {
+	err := s.handlers.add(s.o.Informers.pods, cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, initial bool) {
+			if pod, ok := obj.(*endpoints.Pod); ok && !initial {
 				s.podChanged(pod)
 			}
 		},
@@ -32,8 +32,12 @@ func (s *Syncer) addPodHandlers() error {
 	if err != nil {
 		return fmt.Errorf("handle Pods: %w", err)
 	}
-	_, err = s.o.Informers.nodes.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { s.nodeEvent(nil, obj) },
+	err = s.handlers.add(s.o.Informers.nodes, cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, initial bool) {
+			if !initial {
+				s.nodeEvent(nil, obj)
+			}
+		},
 		UpdateFunc: func(old, obj any) {
 			before, _ := old.(*corev1.Node)
 			s.nodeEvent(before, obj)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,7 +36,8 @@ const (
 // TargetAPI is what the syncer needs of AWS. Calls are idempotent; an error of
 // class Unavailable leaves open whether the call took effect.
 type TargetAPI interface {
-	RegisterTargets(ctx context.Context, groupARN string, targets []target.Target) error
+	// Zone returns the Availability Zone of an address, "" if AWS finds it by itself.
+	RegisterTargets(ctx context.Context, groupARN string, targets []target.Target, zone func(netip.Addr) string) error
 	DeregisterTargets(ctx context.Context, groupARN string, targets []target.Target) error
 	DescribeTargetHealth(ctx context.Context, groupARN string) ([]awsapi.TargetHealth, error)
 }
@@ -61,6 +62,8 @@ type Metrics interface {
 	TargetsProgrammed(operation string, targets int, latency time.Duration)
 	// DriftFound counts targets that were registered or deregistered by others.
 	DriftFound(targets int)
+	// GuardHolds counts the times that a guard began to hold targets of a group.
+	GuardHolds(guard string)
 }
 
 // Options configure a Syncer.
@@ -69,12 +72,18 @@ type Options struct {
 	Tokens        Tokens
 	Source        Source
 	Informers     *Informers
+	Live          LiveSlices
 	Metrics       Metrics
 	Events        record.EventRecorder
 	Log           *slog.Logger
 	BatchSize     int           // targets in one call
 	BatchInterval time.Duration // from the end of a group's call to the start of its next of the same operation
 	AuditInterval time.Duration // how often a group is compared with AWS although nothing has changed
+	GracePeriod   time.Duration // how long targets are held of which it is not found whether they are wanted
+	FailOpen      bool          // hold the targets of a Service none of whose pods is ready
+	// LiveSince is from when on nobody has taken care of changes: these go first. Zero:
+	// there is none such.
+	LiveSince time.Time
 }
 
 // Syncer keeps target groups equal to the endpoints of their Services.
@@ -84,6 +93,8 @@ type Syncer struct {
 	reads     *opqueue.Queue[key] // takes those of Describe calls
 	index     atomic.Pointer[index]
 	handlers  handlers // taken away by Run
+	zones     *zones
+	live      *liveReads
 
 	// mu guards groups; a group has a lock of its own.
 	mu     sync.Mutex
@@ -98,7 +109,7 @@ type index struct {
 
 // New returns a Syncer whose event handlers are in place. Run does the work.
 func New(o Options) (*Syncer, error) {
-	s := &Syncer{o: o, groups: map[string]*group{}}
+	s := &Syncer{o: o, groups: map[string]*group{}, zones: newZones(), live: newLiveReads(o.Live, o.Log)}
 	s.mutations = opqueue.New(opqueue.Options[key]{
 		Run: s.program, Take: o.Tokens.RegistrationToken,
 		Workers: mutationWorkers, Gap: o.BatchInterval, Drain: drain,
@@ -107,6 +118,9 @@ func New(o Options) (*Syncer, error) {
 		Run:     s.observe,
 		Take:    func(ctx context.Context) (*opqueue.Token, error) { return o.Tokens.ReadToken(ctx, awsapi.ClassAudit) },
 		Workers: readWorkers, Drain: drain,
+		// What is urgent is to be seen after a call whose outcome is open, and there is
+		// never much of that.
+		Order: opqueue.UrgentFirst,
 	})
 	s.index.Store(&index{})
 	if err := s.addHandlers(); err != nil {
@@ -127,6 +141,14 @@ func (s *Syncer) Run(ctx context.Context) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.mutations.Run(ctx) })
 	g.Go(func() error { return s.reads.Run(ctx) })
+	g.Go(func() error {
+		s.live.run(ctx, func(service types.NamespacedName) {
+			for _, b := range s.index.Load().byService[service] {
+				s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{})
+			}
+		})
+		return nil
+	})
 	g.Go(func() error {
 		s.rebind()
 		for {
@@ -163,14 +185,7 @@ func (s *Syncer) rebind() {
 	s.mu.Lock()
 	for arn, g := range s.groups {
 		if _, bound := next.byARN[arn]; !bound {
-			// With a call under way it is kept: were it bound again, what the call does
-			// would be missed.
-			if g.distrust(); !g.busy() {
-				delete(s.groups, arn)
-			}
-			s.mutations.Remove(key{arn, register})
-			s.mutations.Remove(key{arn, deregister})
-			s.reads.Remove(key{arn, observe})
+			s.unbindLocked(g)
 		}
 	}
 	for arn := range next.byARN {
@@ -179,14 +194,63 @@ func (s *Syncer) rebind() {
 		}
 	}
 	s.mu.Unlock()
+	var fresh []target.Binding
 	for arn, b := range next.byARN {
 		if before, had := previous.byARN[arn]; had && before == b {
 			continue
 		}
-		s.addBoth(arn, opqueue.Change{})
-		if !s.group(arn).known() {
-			s.reads.Add(key{arn, observe}, opqueue.Change{})
+		if s.group(arn).known() {
+			s.addBoth(arn)
+		} else {
+			fresh = append(fresh, b)
 		}
+	}
+	s.begin(fresh)
+}
+
+// unbindLocked lets go of a group that is bound no more.
+func (s *Syncer) unbindLocked(g *group) {
+	// With a call under way it is kept: were it bound again, what the call does would be
+	// missed.
+	if g.distrust(); !g.busy() {
+		delete(s.groups, g.arn)
+	}
+	s.mutations.Remove(key{g.arn, register})
+	s.mutations.Remove(key{g.arn, deregister})
+	s.reads.Remove(key{g.arn, observe})
+}
+
+// headStart is what the calls for changes that nobody has taken care of get before
+// the first group is observed. They leave as soon as they have tokens.
+const headStart = 100 * time.Millisecond
+
+// begin starts to work on groups that have not been observed. Where pods have become
+// ready that nobody has registered, they are registered before anything is looked at:
+// RegisterTargets can be repeated. Then the groups are observed, first those that
+// pods are leaving, then the others, the one that changed last first.
+func (s *Syncer) begin(fresh []target.Binding) {
+	type beginning struct {
+		arn     string
+		changed time.Time
+	}
+	now := time.Now()
+	at := now
+	order := make([]beginning, 0, len(fresh))
+	for _, b := range fresh {
+		changed, leaving := s.o.Informers.changedAt(b.Service)
+		if !s.o.LiveSince.IsZero() && changed.After(s.o.LiveSince) {
+			s.mutations.Add(key{b.GroupARN, register}, opqueue.Change{Since: changed})
+			at = now.Add(headStart)
+		}
+		if leaving {
+			changed = now
+		}
+		order = append(order, beginning{b.GroupARN, changed})
+	}
+	slices.SortFunc(order, func(a, b beginning) int { return b.changed.Compare(a.changed) })
+	for i, g := range order {
+		// A nanosecond makes the order: the oldest is served first.
+		s.reads.Add(key{g.arn, observe}, opqueue.Change{Since: at.Add(time.Duration(i - len(order)))})
 	}
 }
 
@@ -214,16 +278,4 @@ func (s *Syncer) Pending(op string) (groups int, oldest time.Duration) {
 		oldest = time.Since(since)
 	}
 	return groups, oldest
-}
-
-// Parked returns how many targets AWS refuses, by the class of the refusal.
-func (s *Syncer) Parked() map[string]int {
-	s.mu.Lock()
-	all := slices.Collect(maps.Values(s.groups))
-	s.mu.Unlock()
-	count := map[string]int{}
-	for _, g := range all {
-		g.parked(count)
-	}
-	return count
 }

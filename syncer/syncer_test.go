@@ -3,7 +3,6 @@ package syncer_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"testing"
@@ -110,14 +109,6 @@ func TestRestartWithNothingChangedMutatesNothing(t *testing.T) {
 	})
 }
 
-// TestOneSickGroupDoesNotSlowAnother has every call for one group hang.
-// TestOneBadTargetDoesNotHoldUpTheOthers puts an address that AWS refuses among 449
-// that it takes.
-// TestQuota lets 40 pods compete for 30 places, and then gives some back.
-// TestAuditRepairsDrift has somebody else change a group behind our back.
-// TestAuditCost counts the reads of a day in which nothing happens.
-// TestOutagesAreNotHammered: AWS answers with 5xx for ten minutes, and each answer
-// leaves open what happened.
 // TestDeletedSliceIsANewChange: what a slice says of its last change is old when the
 // slice goes.
 func TestDeletedSliceIsANewChange(t *testing.T) {
@@ -128,13 +119,12 @@ func TestDeletedSliceIsANewChange(t *testing.T) {
 		w.start()
 		time.Sleep(72 * time.Hour)
 		require.NoError(w.t, w.kube.DiscoveryV1().EndpointSlices("demo0").Delete(w.t.Context(), "echo0", metav1.DeleteOptions{}))
+		time.Sleep(gracePeriod)
 		w.settle()
 		require.Empty(w.t, w.registered(b))
 		require.Less(w.t, w.metrics.latencies[len(w.metrics.latencies)-1], time.Second)
 	})
 }
-
-// TestUnboundWhileACallIsUnderWay binds a group again before the call returns.
 
 func TestLossCutsCallsOff(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -163,9 +153,7 @@ func TestTerms(t *testing.T) {
 		}
 		informers.Start(ctx.Done())
 		for term := range 3 {
-			s, err := syncer.New(syncer.Options{
-				AWS: w.aws.ELB, Tokens: w.aws, Events: w.events, AuditInterval: auditInterval, Source: w.source, Informers: informers, Metrics: w.metrics, Log: slog.New(slog.DiscardHandler), BatchSize: 200,
-			})
+			s, err := syncer.New(w.options(informers))
 			require.NoError(w.t, err)
 			ctx, cancel := context.WithCancel(ctx)
 			var running sync.WaitGroup

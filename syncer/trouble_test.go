@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tgsync/tgsync/syncer/target"
 	"github.com/tgsync/tgsync/test/awssim"
@@ -45,23 +46,6 @@ func TestConvergesAfterFaults(t *testing.T) {
 	}
 }
 
-func TestMissingServiceHoldsItsTargets(t *testing.T) {
-	inWorld(t, func(w *world) {
-		b := w.service("echo0")
-		w.endpoints("echo0", "10.0.0.1")
-		w.source.set(b)
-		w.start()
-		require.NoError(w.t, w.kube.CoreV1().Services("demo0").Delete(w.t.Context(), "echo0", metav1.DeleteOptions{}))
-		synctest.Wait() // two informers: which event comes first is not said
-		w.endpoints("echo0")
-		w.settle()
-		require.Equal(w.t, []string{"10.0.0.1"}, w.registered(b), "not found is not zero")
-		w.addService("echo0")
-		w.settle()
-		require.Empty(w.t, w.registered(b), "the Service is back, and has no endpoints")
-	})
-}
-
 func TestStopFinishesCallsUnderWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		b := w.service("echo0")
@@ -75,6 +59,7 @@ func TestStopFinishesCallsUnderWay(t *testing.T) {
 	})
 }
 
+// TestOneSickGroupDoesNotSlowAnother has every call for one group hang.
 func TestOneSickGroupDoesNotSlowAnother(t *testing.T) {
 	inWorld(t, func(w *world) {
 		sick, well := w.service("sick"), w.service("well")
@@ -92,13 +77,15 @@ func TestOneSickGroupDoesNotSlowAnother(t *testing.T) {
 	})
 }
 
+// TestOneBadTargetDoesNotHoldUpTheOthers puts an address that AWS refuses among 449
+// that it takes.
 func TestOneBadTargetDoesNotHoldUpTheOthers(t *testing.T) {
 	inWorld(t, func(w *world) {
 		b := w.service("echo0")
 		w.source.set(b)
 		w.start()
 		ip := netip.MustParseAddr("10.0.2.0")
-		ips := []string{"10.1.0.1"} // outside of the subnets: AWS asks for a zone
+		ips := []string{"192.0.2.1"} // AWS takes no public addresses
 		for range 449 {
 			ips = append(ips, ip.String())
 			ip = ip.Next()
@@ -107,8 +94,8 @@ func TestOneBadTargetDoesNotHoldUpTheOthers(t *testing.T) {
 		w.endpoints("echo0", ips...)
 		w.settle()
 		require.Len(w.t, w.registered(b), 449)
-		require.Equal(w.t, map[string]int{"Invalid": 1}, w.syncer.Parked())
-		require.Contains(w.t, <-w.events.Events, "TargetRefused target 10.1.0.1:8000")
+		require.Equal(w.t, map[string]int{"Invalid": 1}, w.parked())
+		require.Contains(w.t, <-w.events.Events, "TargetRefused target 192.0.2.1:8000")
 		require.Less(w.t, len(w.calls("RegisterTargets", began)), 25)
 
 		began = time.Now()
@@ -117,10 +104,11 @@ func TestOneBadTargetDoesNotHoldUpTheOthers(t *testing.T) {
 		require.InDelta(w.t, 14, len(w.calls("RegisterTargets", began)), 4, "it is tried again, and less and less often")
 		w.endpoints("echo0", ips[1:]...)
 		w.settle()
-		require.Empty(w.t, w.syncer.Parked(), "nobody wants it any more")
+		require.Empty(w.t, w.parked(), "nobody wants it any more")
 	})
 }
 
+// TestQuota lets 40 pods compete for 30 places, and then gives some back.
 func TestQuota(t *testing.T) {
 	inWorld(t, func(w *world) {
 		b := w.service("echo0")
@@ -131,20 +119,81 @@ func TestQuota(t *testing.T) {
 		for n := range 40 {
 			ips = append(ips, fmt.Sprintf("10.0.3.%d", n))
 		}
+		began := time.Now()
 		w.endpoints("echo0", ips...)
 		w.settle()
 		require.Len(w.t, w.registered(b), targetQuota)
-		require.Equal(w.t, map[string]int{"Limit": 10}, w.syncer.Parked())
-		w.endpoints("echo0", ips[5:]...)
-		w.settle()
-		require.Len(w.t, w.registered(b), targetQuota, "those who left made room")
-		w.endpoints("echo0", ips[10:]...)
+		require.Equal(w.t, map[string]int{"Limit": 10}, w.parked())
+		require.Contains(w.t, <-w.events.Events, "TargetQuotaExceeded target group echo0 has no room for more targets")
+		require.Less(w.t, len(w.calls("RegisterTargets", began)), 10)
+
+		began = time.Now()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.InDelta(w.t, 14, len(w.calls("RegisterTargets", began)), 4, "one target is tried now and then")
+		first := w.registered(b)
+
+		// Half of those who have a place leave: as many move up, in one call.
+		began = time.Now()
+		stay := slices.DeleteFunc(slices.Clone(ips), func(ip string) bool { return slices.Contains(first[:5], ip) })
+		w.endpoints("echo0", stay...)
 		w.settle()
 		require.Len(w.t, w.registered(b), targetQuota)
-		require.Empty(w.t, w.syncer.Parked())
+		require.Len(w.t, w.calls("DeregisterTargets", began), 1)
+		require.Equal(w.t, "OK", w.calls("RegisterTargets", began)[0].Code)
+		require.Equal(w.t, map[string]int{"Limit": 5}, w.parked())
+		stay = slices.DeleteFunc(stay, func(ip string) bool { return slices.Contains(first[5:10], ip) })
+		w.endpoints("echo0", stay...)
+		w.settle()
+		require.Len(w.t, w.registered(b), targetQuota)
+		require.Empty(w.t, w.parked())
 	})
 }
 
+// TestQuotaIsSharedFairly: of two zones with as many pods each, both get their share.
+func TestQuotaIsSharedFairly(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.attach(b)
+		w.source.set(b)
+		w.start()
+		var ips []string
+		for n := range 50 {
+			ips = append(ips, fmt.Sprintf("10.0.3.%d", n), fmt.Sprintf("10.0.200.%d", n))
+		}
+		w.endpoints("echo0", ips...)
+		w.settle()
+		registered := w.registered(b)
+		require.Len(w.t, registered, targetQuota)
+		inA := slices.DeleteFunc(registered, func(ip string) bool { return !strings.HasPrefix(ip, "10.0.3.") })
+		require.InDelta(w.t, targetQuota/2, len(inA), targetQuota/4)
+	})
+}
+
+// TestFullGroupReplacesAllItsTargets: where a quota stands in the way of the new ones,
+// the old ones go first.
+func TestFullGroupReplacesAllItsTargets(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.attach(b)
+		w.source.set(b)
+		var old, fresh []string
+		for n := range targetQuota {
+			old, fresh = append(old, fmt.Sprintf("10.0.3.%d", n)), append(fresh, fmt.Sprintf("10.0.4.%d", n))
+		}
+		w.endpoints("echo0", old...)
+		w.start()
+		began := time.Now()
+		w.endpoints("echo0", fresh...)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Len(w.t, w.registered(b), len(fresh))
+		require.Contains(w.t, w.registered(b), fresh[0])
+		require.LessOrEqual(w.t, len(w.calls("RegisterTargets", began)), 3, "one came too early")
+	})
+}
+
+// TestAuditRepairsDrift has somebody else change a group behind our back.
 func TestAuditRepairsDrift(t *testing.T) {
 	inWorld(t, func(w *world) {
 		b := w.service("echo0")
@@ -153,7 +202,7 @@ func TestAuditRepairsDrift(t *testing.T) {
 		w.start()
 		at := func(ip string) []target.Target { return []target.Target{{IP: netip.MustParseAddr(ip), Port: 8000}} }
 		require.NoError(w.t, w.aws.ELB.DeregisterTargets(w.t.Context(), b.GroupARN, at("10.0.0.1")))
-		require.NoError(w.t, w.aws.ELB.RegisterTargets(w.t.Context(), b.GroupARN, at("10.0.0.3")))
+		require.NoError(w.t, w.aws.ELB.RegisterTargets(w.t.Context(), b.GroupARN, at("10.0.0.3"), nil))
 		time.Sleep(2 * auditInterval)
 		synctest.Wait()
 		require.Equal(w.t, []string{"10.0.0.1", "10.0.0.2"}, w.registered(b))
@@ -161,6 +210,7 @@ func TestAuditRepairsDrift(t *testing.T) {
 	})
 }
 
+// TestAuditCost counts the reads of a day in which nothing happens.
 func TestAuditCost(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var bindings []target.Binding
@@ -207,6 +257,8 @@ func TestStopBeginsNoNewCalls(t *testing.T) {
 	})
 }
 
+// TestOutagesAreNotHammered: AWS answers with 5xx for ten minutes, and each answer
+// leaves open what happened.
 func TestOutagesAreNotHammered(t *testing.T) {
 	inWorld(t, func(w *world) {
 		b := w.service("echo0")
@@ -228,6 +280,7 @@ func TestOutagesAreNotHammered(t *testing.T) {
 	})
 }
 
+// TestUnboundWhileACallIsUnderWay binds a group again before the call returns.
 func TestUnboundWhileACallIsUnderWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		b := w.service("echo0")

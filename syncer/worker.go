@@ -2,15 +2,15 @@ package syncer
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tgsync/tgsync/awsapi"
-	"github.com/tgsync/tgsync/syncer/endpoints"
 	"github.com/tgsync/tgsync/syncer/opqueue"
 	"github.com/tgsync/tgsync/syncer/target"
 )
@@ -29,8 +29,11 @@ const (
 	throttlePause = time.Second
 )
 
-// reasonRefused is the reason of the event for a target that AWS does not take.
-const reasonRefused = "TargetRefused"
+// Reasons of events.
+const (
+	reasonRefused = "TargetRefused"       // AWS does not take a target
+	reasonFull    = "TargetQuotaExceeded" // nor any more of them
+)
 
 // key is one unit of work: an operation on a target group.
 type key struct {
@@ -49,86 +52,115 @@ func (s *Syncer) program(ctx context.Context, k key, since time.Time) opqueue.Re
 	if next := g.nextTry(k.op); !next.IsZero() {
 		s.mutations.Add(k, opqueue.Change{Since: next})
 	}
-	if !g.known() {
+	v, err := s.look(b)
+	if err != nil {
+		s.o.Log.ErrorContext(ctx, "cannot read the caches", groupAttr(b), slog.Any("error", err))
+		return opqueue.Retry()
+	}
+	if !g.known() && len(v.desired) > s.o.BatchSize {
+		// To look costs one call, to register what is there for the most part costs more.
+		s.reads.Add(key{k.arn, observe}, opqueue.Change{Urgent: true})
 		return opqueue.Later(secondLook) // the observation adds the key again
 	}
-	want, err := s.wanted(b)
-	if err != nil {
-		// Not found is not zero: the targets stay until the Service is back, or
-		// until the provisioner has taken the group away.
-		s.o.Log.WarnContext(ctx, "targets are held", groupAttr(b), slog.Any("error", err))
-		return opqueue.Done()
+	todo := k.op.of(g.plan(v.wanted))
+	if k.op == deregister {
+		todo = s.guard(ctx, removal{binding: b, group: g, view: v, targets: todo})
 	}
-	batch, more := g.begin(k.op, want, s.o.BatchSize)
+	batch, more := g.begin(k.op, todo, s.o.BatchSize)
 	if len(batch) == 0 {
 		return opqueue.Done()
 	}
-	err = s.call(ctx, k, batch)
-	parked := g.end(k.op, batch, awsapi.ClassOf(err))
-	s.forgetUnbound(g)
-	return s.after(ctx, b, k, result{group: g, batch: batch, more: more, since: since, err: err, parked: parked})
+	c := call{binding: b, group: g, key: k, view: v, batch: batch, more: more, since: since, zones: s.zones.of(batch)}
+	c.err = s.send(ctx, c)
+	return s.after(ctx, c)
 }
 
-// call sends one batch.
-func (s *Syncer) call(ctx context.Context, k key, batch []target.Target) error {
-	if k.op == register {
-		return s.o.AWS.RegisterTargets(ctx, k.arn, batch)
+// call is one batch on its way to AWS and back.
+type call struct {
+	binding target.Binding
+	group   *group
+	key     key
+	view    view // what it was planned from
+	batch   []target.Target
+	more    bool // the plan had more than this batch
+	since   time.Time
+	zones   map[netip.Addr]string
+	err     error
+}
+
+// send makes the call.
+func (s *Syncer) send(ctx context.Context, c call) error {
+	if c.key.op == register {
+		return s.o.AWS.RegisterTargets(ctx, c.key.arn, c.batch, func(ip netip.Addr) string { return c.zones[ip] })
 	}
-	return s.o.AWS.DeregisterTargets(ctx, k.arn, batch)
+	return s.o.AWS.DeregisterTargets(ctx, c.key.arn, c.batch)
 }
 
-// result is how a call went.
-type result struct {
-	group *group
-	batch []target.Target
-	more  bool
-	since time.Time
-	err   error
-	// parked is set if the call was refused because of its only target.
-	parked *parkedTarget
-}
-
-// after decides what comes next once a call has returned.
-func (s *Syncer) after(ctx context.Context, b target.Binding, k key, r result) opqueue.Result {
-	log := s.o.Log.With(groupAttr(b), slog.String("operation", string(k.op)), slog.Any("targets", r.batch))
-	switch class := awsapi.ClassOf(r.err); class {
+// after takes in the answer to a call and decides what comes next.
+func (s *Syncer) after(ctx context.Context, c call) opqueue.Result {
+	log := s.o.Log.With(groupAttr(c.binding), slog.String("operation", string(c.key.op)), slog.Any("targets", c.batch))
+	class := awsapi.ClassOf(c.err)
+	if class == awsapi.Invalid && s.zones.learn(c.err, c.batch, c.zones, c.view.zone) {
+		log.InfoContext(ctx, "zones of targets outside the VPC were learned", slog.Any("error", c.err))
+		c.group.end(c.key.op, c.batch, awsapi.Throttled) // nothing was done, and none is to blame
+		return opqueue.More()
+	}
+	o := c.group.end(c.key.op, c.batch, class)
+	s.forgetUnbound(c.group)
+	if o.look {
+		s.reads.Add(key{c.key.arn, observe}, opqueue.Change{Since: time.Now().Add(c.group.lookAfter(class)), Urgent: true})
+	}
+	switch class {
 	case awsapi.OK:
-		latency := time.Since(r.since)
+		latency := time.Since(c.since)
 		log.InfoContext(ctx, "targets programmed", slog.Duration("latency", latency.Round(time.Millisecond)))
-		s.o.Metrics.TargetsProgrammed(string(k.op), len(r.batch), latency)
-		if r.more {
+		s.o.Metrics.TargetsProgrammed(string(c.key.op), len(c.batch), latency)
+		if c.more {
 			return opqueue.More()
 		}
 		// What changed while these targets were in flight could not be planned.
-		s.addMissing(b, time.Now())
+		s.addMissing(c.binding, time.Now())
 		return opqueue.Done()
 	case awsapi.Throttled, awsapi.Fenced: // nothing was done
 		return opqueue.Later(jitter(throttlePause))
 	case awsapi.Unavailable, awsapi.Canceled:
-		log.WarnContext(ctx, "outcome of a call is open, the group is observed again", slog.Any("error", r.err))
-		s.reads.Add(key{k.arn, observe}, opqueue.Change{Since: time.Now().Add(r.group.failed())})
+		log.WarnContext(ctx, "outcome of a call is open, the group is observed again", slog.Any("error", c.err))
 		return opqueue.Later(secondLook) // the observation adds the key again
 	case awsapi.Invalid, awsapi.Limit:
-		if r.parked == nil {
-			return opqueue.More() // with half of the targets
-		}
-		log.ErrorContext(ctx, "target is refused and parked", slog.Time("until", r.parked.until), slog.Any("error", r.err))
-		s.warnOfParking(b, r)
-		return opqueue.More() // the others
+		return s.refused(ctx, c, o)
 	default:
-		log.ErrorContext(ctx, "call failed", slog.String("class", string(class)), slog.Any("error", r.err))
+		log.ErrorContext(ctx, "call failed", slog.String("class", string(class)), slog.Any("error", c.err))
 		return opqueue.Retry()
 	}
 }
 
-// warnOfParking tells the owner of a Service that AWS does not take one of its
-// pods.
-func (s *Syncer) warnOfParking(b target.Binding, r result) {
-	svc, err := s.o.Informers.Services.Lister().Services(b.Service.Namespace).Get(b.Service.Name)
+// refused decides what comes next when AWS does not take a batch as it is.
+func (s *Syncer) refused(ctx context.Context, c call, o outcome) opqueue.Result {
+	switch {
+	case o.parked != nil:
+		s.tellOwner(ctx, c, o.parked.until, reasonRefused, fmt.Sprintf("target %s of target group %s: %v", c.batch[0], c.binding.GroupName, c.err))
+		return opqueue.More() // the others
+	case o.full != nil:
+		s.tellOwner(ctx, c, o.full.until, reasonFull, fmt.Sprintf("target group %s has no room for more targets: %v", c.binding.GroupName, c.err))
+		return opqueue.More() // which finds out when the next try is
+	case awsapi.ClassOf(c.err) == awsapi.Limit && len(c.group.plan(c.view.wanted).Deregister) > 0:
+		// Those who leave make room. How many would fit now is of no interest.
+		c.group.fill()
+		s.mutations.Add(key{c.key.arn, deregister}, opqueue.Change{Since: c.since, Urgent: true})
+		return opqueue.More()
+	}
+	return opqueue.More() // with half of the targets
+}
+
+// tellOwner tells the owner of a Service that AWS does not take all of its pods.
+func (s *Syncer) tellOwner(ctx context.Context, c call, until time.Time, reason, message string) {
+	s.o.Log.ErrorContext(ctx, "targets are refused and parked", groupAttr(c.binding), slog.String("reason", reason),
+		slog.Any("targets", c.batch), slog.Time("until", until), slog.Any("error", c.err))
+	svc, err := s.o.Informers.Services.Lister().Services(c.binding.Service.Namespace).Get(c.binding.Service.Name)
 	if err != nil {
 		return // nobody to tell
 	}
-	s.o.Events.Eventf(svc, corev1.EventTypeWarning, reasonRefused, "target %s of target group %s: %v", r.batch[0], b.GroupName, r.err)
+	s.o.Events.Event(svc, corev1.EventTypeWarning, reason, message)
 }
 
 // observe asks AWS what a group has.
@@ -152,38 +184,18 @@ func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result
 		s.o.Metrics.DriftFound(o.drift)
 	}
 	s.reads.Add(k, opqueue.Change{Since: g.nextLook(s.o.AuditInterval)})
-	s.addBoth(k.arn, opqueue.Change{})
+	s.addBoth(k.arn)
 	return opqueue.Done()
-}
-
-// wanted computes what a binding's group should have, from the caches.
-func (s *Syncer) wanted(b target.Binding) (wanted, error) {
-	found, err := s.o.Informers.endpoints(b)
-	if err != nil {
-		return wanted{}, err
-	}
-	// Without a slice nothing is wanted: a Service with a selector always has one, and
-	// who makes slices by hand takes them away by hand.
-	if found.Missing != nil && !errors.Is(found.Missing, endpoints.ErrNoSlices) {
-		return wanted{}, found.Missing
-	}
-	w := wanted{desired: found.Desired, undecided: target.Set{}}
-	for _, e := range found.Endpoints {
-		if e.State == endpoints.Undecided {
-			w.undecided[e.Target] = struct{}{}
-		}
-	}
-	return w, nil
 }
 
 // addMissing adds the keys of the operations that a group needs now.
 func (s *Syncer) addMissing(b target.Binding, since time.Time) {
 	g := s.group(b.GroupARN)
-	want, err := s.wanted(b)
+	v, err := s.look(b)
 	if g == nil || err != nil {
 		return
 	}
-	plan := g.plan(want)
+	plan := g.plan(v.wanted)
 	for _, op := range []operation{deregister, register} {
 		if len(op.of(plan)) > 0 {
 			s.mutations.Add(key{b.GroupARN, op}, opqueue.Change{Since: since})
@@ -192,9 +204,9 @@ func (s *Syncer) addMissing(b target.Binding, since time.Time) {
 }
 
 // addBoth adds the keys of both operations of a group.
-func (s *Syncer) addBoth(arn string, c opqueue.Change) {
-	s.mutations.Add(key{arn, deregister}, c)
-	s.mutations.Add(key{arn, register}, c)
+func (s *Syncer) addBoth(arn string) {
+	s.mutations.Add(key{arn, deregister}, opqueue.Change{})
+	s.mutations.Add(key{arn, register}, opqueue.Change{})
 }
 
 // jitter spreads d over [d, 1.5 d), so that keys which failed together do not

@@ -36,7 +36,10 @@ const callLatency = 60 * time.Millisecond
 // do not attach their groups to a load balancer.
 const targetQuota = 30
 
-const auditInterval = 10 * time.Minute
+const (
+	auditInterval = 10 * time.Minute
+	gracePeriod   = time.Minute
+)
 
 // world is a cluster, an account and a Syncer between them, in virtual time. The
 // SDK is the real one; only its HTTP transport is in process.
@@ -51,17 +54,24 @@ type world struct {
 	syncer  *syncer.Syncer
 	stop    func()
 	lose    func() // stops as if the Lease were lost
+	// liveSince is since when nobody leads, for the next start.
+	liveSince time.Time
 }
 
 // inWorld runs a test in a bubble of virtual time.
 func inWorld(t *testing.T, test func(w *world)) {
+	t.Helper()
+	inWorldWith(t, awssim.Switches{}, test)
+}
+
+func inWorldWith(t *testing.T, switches awssim.Switches, test func(w *world)) {
 	t.Helper()
 	t.Setenv("AWS_REGION", "ap-northeast-3")
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	synctest.Test(t, func(t *testing.T) {
 		sim, err := awssim.New(awssim.Options{
-			Latency: callLatency,
+			Latency: callLatency, Switches: switches,
 			VPCs: []awssim.VPC{{ID: "vpc-1", CIDRs: []string{"10.0.0.0/16"}, Subnets: []awssim.Subnet{
 				{ID: "subnet-a", Zone: "ap-northeast-3a", CIDR: "10.0.0.0/17"},
 				{ID: "subnet-b", Zone: "ap-northeast-3b", CIDR: "10.0.128.0/17"},
@@ -108,6 +118,7 @@ type recorder struct {
 	mu        sync.Mutex
 	latencies []time.Duration
 	drift     int
+	holds     map[string]int
 }
 
 func (r *recorder) TargetsProgrammed(_ string, _ int, latency time.Duration) {
@@ -122,15 +133,42 @@ func (r *recorder) DriftFound(targets int) {
 	r.drift += targets
 }
 
+func (r *recorder) GuardHolds(guard string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.holds == nil {
+		r.holds = map[string]int{}
+	}
+	r.holds[guard]++
+}
+
+// options are those of a Syncer in this world.
+func (w *world) options(informers *syncer.Informers) syncer.Options {
+	return syncer.Options{
+		AWS: w.aws.ELB, Tokens: w.aws, Source: w.source, Informers: informers, Metrics: w.metrics, Log: slog.New(slog.DiscardHandler),
+		Live: syncer.ReadLiveSlices(w.kube.DiscoveryV1()), Events: w.events,
+		BatchSize: 200, BatchInterval: 200 * time.Millisecond, AuditInterval: auditInterval,
+		GracePeriod: gracePeriod, FailOpen: true, LiveSince: w.liveSince,
+	}
+}
+
+// parked returns how many targets are parked, by reason.
+func (w *world) parked() map[string]int {
+	count := map[string]int{}
+	for _, st := range w.syncer.Status() {
+		for reason, n := range st.Parked {
+			count[reason] += n
+		}
+	}
+	return count
+}
+
 // start starts a Syncer, as a daemon that has just come up.
 func (w *world) start() {
 	w.t.Helper()
 	informers, err := syncer.NewInformers(w.kube)
 	require.NoError(w.t, err)
-	s, err := syncer.New(syncer.Options{
-		AWS: w.aws.ELB, Tokens: w.aws, Source: w.source, Informers: informers, Metrics: w.metrics, Log: slog.New(slog.DiscardHandler),
-		Events: w.events, BatchSize: 200, BatchInterval: 200 * time.Millisecond, AuditInterval: auditInterval,
-	})
+	s, err := syncer.New(w.options(informers))
 	require.NoError(w.t, err)
 	w.syncer = s
 	ctx, cancel := context.WithCancelCause(w.t.Context())

@@ -83,7 +83,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 			func() int { groups, _ := d.pending(op); return groups },
 			func() time.Duration { _, oldest := d.pending(op); return oldest })
 	}
-	d.metrics.WatchParked(d.parked)
+	d.metrics.WatchGroups(stateNames(), d.groups)
 	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Log: log}
 	return d, nil
 }

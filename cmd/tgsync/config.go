@@ -22,6 +22,8 @@ type config struct {
 	BatchInterval          time.Duration `env:"TGSYNC_BATCH_INTERVAL" envDefault:"200ms" doc:"Least time from the end of a target group's call to the start of its next of the same kind. The first change never waits."`
 	AuditInterval          time.Duration `env:"TGSYNC_AUDIT_INTERVAL" envDefault:"10m" doc:"How often each target group's targets are compared with AWS although nothing has changed, 1m to 24h."`
 	ProvisionAuditInterval time.Duration `env:"TGSYNC_PROVISION_AUDIT_INTERVAL" envDefault:"1h" doc:"How often each load balancer with its rules and target groups is read again and put right, although nothing has changed in the cluster, 10m to 24h."`
+	GracePeriod            time.Duration `env:"TGSYNC_GRACE_PERIOD" envDefault:"60s" doc:"How long targets stay registered whose Service, Service port or EndpointSlices are not found, 0 to 1h. A Service that is deleted and made again keeps its targets."`
+	FailOpen               bool          `env:"TGSYNC_FAIL_OPEN" envDefault:"true" doc:"Keep the targets of a Service registered when all its pods become not ready and none is terminating, and those on nodes that have stopped reporting when there are no others."`
 	APIShare               float64       `env:"TGSYNC_API_SHARE" envDefault:"0.8" doc:"Share of AWS's published API rates that tgsync uses, above 0, at most 1. The rates belong to the whole account and Region."`
 	LeaseName              string        `env:"TGSYNC_LEASE_NAME" envDefault:"tgsync" doc:"Name of the Lease whose holder leads: of all replicas, it alone writes."`
 	LeaseNamespace         string        `env:"TGSYNC_LEASE_NAMESPACE,expand" envDefault:"${POD_NAMESPACE}" doc:"Namespace of the Lease. Empty: that of the pod's service account."`
@@ -48,6 +50,8 @@ const (
 	// A group's targets cost one read, of ten a second for the whole account.
 	minAuditInterval = time.Minute
 	maxAuditInterval = 24 * time.Hour
+	// maxGracePeriod keeps a typo from leaving dead targets for a day.
+	maxGracePeriod = time.Hour
 	// maxLease keeps a typo from leaving a cluster without a leader for hours.
 	maxLease = 5 * time.Minute
 )
@@ -92,6 +96,7 @@ func (c config) validate() error {
 	check(c.LeaseRetryPeriod > 0 && c.LeaseRenewDeadline > c.LeaseRetryPeriod*12/10, "TGSYNC_LEASE_RETRY_PERIOD", c.LeaseRetryPeriod,
 		fmt.Sprintf("above 0 and below %v, TGSYNC_LEASE_RENEW_DEADLINE / 1.2", c.LeaseRenewDeadline*10/12))
 	check(c.LeaseName != "", "TGSYNC_LEASE_NAME", `""`, "a name")
+	check(c.GracePeriod >= 0 && c.GracePeriod <= maxGracePeriod, "TGSYNC_GRACE_PERIOD", c.GracePeriod, fmt.Sprintf("within 0s to %v", maxGracePeriod))
 	check(c.APIShare > 0 && c.APIShare <= 1, "TGSYNC_API_SHARE", c.APIShare, "above 0 and at most 1")
 	return errors.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
 	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/lease"
@@ -18,7 +19,7 @@ import (
 
 // lead does the leader's work until ctx ends. All that it needs beside the caches is
 // built anew, so that nothing that was believed in an earlier term is left.
-func (d *parts) lead(ctx context.Context, _ lease.Term) (err error) {
+func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	loop := d.newProvision()
 	stop, err := d.informers.OnModelChange(loop.Wake)
 	if err != nil {
@@ -28,7 +29,8 @@ func (d *parts) lead(ctx context.Context, _ lease.Term) (err error) {
 	s, err := syncer.New(syncer.Options{
 		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: loop, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
-		AuditInterval: d.config.AuditInterval,
+		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
+		Live: syncer.ReadLiveSlices(d.clients.kube.DiscoveryV1()), LiveSince: d.liveSince(term),
 	})
 	if err != nil {
 		return err
@@ -39,6 +41,16 @@ func (d *parts) lead(ctx context.Context, _ lease.Term) (err error) {
 	g.Go(func() error { return loop.Run(ctx) })
 	g.Go(func() error { return s.Run(ctx) })
 	return g.Wait()
+}
+
+// liveSince returns from when on nobody has taken care of changes: the previous leader
+// may have been at the end of its strength for as long as a Lease lasts before it
+// renewed it for the last time. Zero: there was none.
+func (d *parts) liveSince(term lease.Term) time.Time {
+	if term.Previous.IsZero() {
+		return term.Previous
+	}
+	return term.Previous.Add(-d.config.LeaseDuration)
 }
 
 // newProvision builds the provisioning loop of a term.
@@ -70,12 +82,28 @@ func (d *parts) pending(op string) (groups int, oldest time.Duration) {
 	return 0, 0
 }
 
-// parked returns how many targets AWS refuses, by reason.
-func (d *parts) parked() map[string]int {
-	if s := d.syncer.Load(); s != nil {
-		return s.Parked()
+// groups returns what is shown of the target groups. A standby has none.
+func (d *parts) groups() []metrics.Group {
+	s := d.syncer.Load()
+	if s == nil {
+		return nil
 	}
-	return nil
+	var groups []metrics.Group
+	for _, st := range s.Status() {
+		groups = append(groups, metrics.Group{
+			Name: st.Binding.GroupName, State: string(st.State), Targets: st.Targets, Parked: st.Parked,
+		})
+	}
+	return groups
+}
+
+// stateNames returns the states that a group can be in.
+func stateNames() []string {
+	var names []string
+	for _, state := range syncer.States() {
+		names = append(names, string(state))
+	}
+	return names
 }
 
 // recorder returns what events are told to.

@@ -127,7 +127,7 @@ func TestNeighbourTakesItsShare(t *testing.T) {
 		defer cancel()
 		go func() {
 			for ctx.Err() == nil {
-				_ = greedy.ELB.RegisterTargets(ctx, w.arns[0], w.held(0))
+				_ = greedy.ELB.RegisterTargets(ctx, w.arns[0], w.held(0), nil)
 			}
 		}()
 		n.run(ctx)

@@ -23,6 +23,8 @@ const (
 	batchSize     = 200
 	batchInterval = 200 * time.Millisecond
 	auditInterval = 10 * time.Minute
+	gracePeriod   = time.Minute
+	leaseDuration = 6 * time.Second
 )
 
 // product is the Syncer as the daemon runs it, over a fake cluster. A change is an
@@ -33,6 +35,8 @@ type product struct {
 	syncer    *syncer.Syncer
 	slices    []*discoveryv1.EndpointSlice // by group
 	provision *provision.Loop              // nil: everything is provisioned already
+	// liveSince is since when nobody has led; zero: nobody ever did.
+	liveSince time.Time
 }
 
 var _ Engine = (*product)(nil)
@@ -79,6 +83,7 @@ func (p *product) options(aws api, source syncer.Source, gap time.Duration) sync
 		AWS: aws, Tokens: aws, Source: source, Informers: p.informers, Metrics: unmeasured{},
 		Events: &record.FakeRecorder{}, Log: slog.New(slog.DiscardHandler),
 		BatchSize: batchSize, BatchInterval: gap, AuditInterval: auditInterval,
+		GracePeriod: gracePeriod, FailOpen: true, Live: syncer.ReadLiveSlices(p.kube.DiscoveryV1()), LiveSince: p.liveSince,
 	}
 }
 
@@ -165,7 +170,11 @@ type unmeasured struct{}
 // TargetsProgrammed implements syncer.Metrics.
 func (unmeasured) TargetsProgrammed(string, int, time.Duration) {}
 
+// DriftFound implements syncer.Metrics.
 func (unmeasured) DriftFound(int) {}
+
+// GuardHolds implements syncer.Metrics.
+func (unmeasured) GuardHolds(string) {}
 
 // GroupPass implements provision.Metrics.
 func (unmeasured) GroupPass(string, time.Duration) {}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ type instantAPI struct {
 
 var _ syncer.TargetAPI = (*instantAPI)(nil)
 
-func (a *instantAPI) RegisterTargets(context.Context, string, []target.Target) error {
+func (a *instantAPI) RegisterTargets(context.Context, string, []target.Target, func(netip.Addr) string) error {
 	a.calls <- struct{}{}
 	return nil
 }

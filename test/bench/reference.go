@@ -152,7 +152,7 @@ func (r *reference) token(ctx context.Context) error {
 
 func (r *reference) send(ctx context.Context, b batch) error {
 	if b.key.operation == Register {
-		return r.elb.RegisterTargets(ctx, r.arns[b.key.group], b.targets)
+		return r.elb.RegisterTargets(ctx, r.arns[b.key.group], b.targets, nil)
 	}
 	return r.elb.DeregisterTargets(ctx, r.arns[b.key.group], b.targets)
 }

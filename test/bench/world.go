@@ -82,7 +82,7 @@ func newWorld(ctx context.Context, t Trace, switches awssim.Switches) (*world, e
 			return nil, err
 		}
 		w.arns = append(w.arns, arn)
-		if err := clients.ELB.RegisterTargets(ctx, arn, w.held(g)); err != nil {
+		if err := clients.ELB.RegisterTargets(ctx, arn, w.held(g), nil); err != nil {
 			return nil, err
 		}
 	}
