@@ -8,11 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
-// DescribeTargetGroups returns every target group of the account and Region,
-// whatever its type. One page costs one call.
-func (c *ELB) DescribeTargetGroups(ctx context.Context) ([]TargetGroup, error) {
+// DescribeTargetGroups returns the target groups of the account and Region that have
+// one of the names, or without names every one, whatever its type. One page costs one
+// call. That one of the names is not there is NotFound.
+func (c *ELB) DescribeTargetGroups(ctx context.Context, names ...string) ([]TargetGroup, error) {
 	p := elb.NewDescribeTargetGroupsPaginator(c.read,
-		&elb.DescribeTargetGroupsInput{PageSize: aws.Int32(elbPageSize)})
+		&elb.DescribeTargetGroupsInput{Names: names, PageSize: aws.Int32(elbPageSize)})
 	all, err := pages(ctx, p, func(out *elb.DescribeTargetGroupsOutput) []TargetGroup {
 		return each(out.TargetGroups, readTargetGroup)
 	})

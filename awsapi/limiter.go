@@ -10,7 +10,7 @@ import (
 
 // Classes of ELBv2 requests. Each is guaranteed a part of the account's refill;
 // what one leaves is used by the others. A context names the class of the calls
-// made in it (opqueue.WithClass); else it goes by the action.
+// made in it (WithClass); else it goes by the action.
 const (
 	ClassRegistration = "registration"
 	ClassReadiness    = "readiness"
@@ -80,6 +80,11 @@ func (c *Clients) RegistrationToken(ctx context.Context) (*opqueue.Token, error)
 // ReadToken waits for a token for a Describe call of a class.
 func (c *Clients) ReadToken(ctx context.Context, class string) (*opqueue.Token, error) {
 	return c.limiter.budget.Take(ctx, elbNonMutating.Name, class)
+}
+
+// WithClass returns a context whose calls take their tokens as one of the classes.
+func WithClass(ctx context.Context, class string) context.Context {
+	return opqueue.WithClass(ctx, class)
 }
 
 // tokenError says that the caller's context ended before the attempt had its

@@ -52,6 +52,7 @@ func TestMissingHoldsTargetsForAWhile(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
+				t := w.t
 				b := w.service("echo0")
 				w.endpoints("echo0", "10.0.0.1", "10.0.0.2")
 				w.source.set(b)
@@ -94,6 +95,7 @@ func (w *world) pods(service string, ready ...bool) []discoveryv1.Endpoint {
 		w.applyPod(p)
 		eps = append(eps, endpointOf(p.Name, p.Status.PodIPs[0].IP, r))
 	}
+	synctest.Wait() // two informers: which event comes first is not said
 	w.reshow(service, eps...)
 	return eps
 }
@@ -113,6 +115,7 @@ func (w *world) reshow(service string, eps ...discoveryv1.Endpoint) {
 
 func TestFailOpen(t *testing.T) {
 	inPodWorld(t, func(w *world, b target.Binding) {
+		t := w.t
 		w.pods("echo0", true, true, true)
 		w.settle()
 		require.Len(t, w.registered(b), 3)
@@ -138,6 +141,7 @@ func TestFailOpen(t *testing.T) {
 
 func TestNewPodsThatAreNotReadyAreNotRegisteredByFailOpen(t *testing.T) {
 	inPodWorld(t, func(w *world, b target.Binding) {
+		t := w.t
 		w.pods("echo0", false, false)
 		w.settle()
 		require.Empty(t, w.registered(b))
@@ -160,6 +164,7 @@ func (w *world) liveReads(failures int) *int {
 
 func TestMassRemovalIsProvedByALiveRead(t *testing.T) {
 	inPodWorld(t, func(w *world, b target.Binding) {
+		t := w.t
 		eps := w.pods("echo0", true, true, true, true)
 		w.settle()
 		reads := w.liveReads(3)
@@ -180,6 +185,7 @@ func TestMassRemovalIsProvedByALiveRead(t *testing.T) {
 // TestRemovalsThatNeedNoProof: what a cluster does every day waits for nobody.
 func TestRemovalsThatNeedNoProof(t *testing.T) {
 	inPodWorld(t, func(w *world, b target.Binding) {
+		t := w.t
 		eps := w.pods("echo0", true, true, true, true)
 		w.settle()
 		reads := w.liveReads(100)
@@ -201,6 +207,7 @@ func TestRemovalsThatNeedNoProof(t *testing.T) {
 // has, and would empty the group.
 func TestStaleCacheIsNotBelieved(t *testing.T) {
 	inPodWorld(t, func(w *world, _ target.Binding) {
+		t := w.t
 		eps := w.pods("echo0", true, true, true, true)
 		w.settle()
 		var all []runtime.Object
@@ -227,6 +234,7 @@ func TestStaleCacheIsNotBelieved(t *testing.T) {
 
 func TestZonesOfTargetsOutsideTheVPC(t *testing.T) {
 	inWorld(t, func(w *world) {
+		t := w.t
 		b := w.service("echo0")
 		w.source.set(b)
 		w.start()
@@ -255,6 +263,7 @@ func TestDrainingTargetIsTakenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorldWith(t, awssim.Switches{DrainingRegister: how}, func(w *world) {
+				t := w.t
 				b := w.service("echo0")
 				w.attach(b)
 				w.endpoints("echo0", "10.0.0.1", "10.0.0.2")

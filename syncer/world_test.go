@@ -166,6 +166,12 @@ func (w *world) parked() map[string]int {
 // start starts a Syncer, as a daemon that has just come up.
 func (w *world) start() {
 	w.t.Helper()
+	w.startOnly()
+	w.settle()
+}
+
+func (w *world) startOnly() {
+	w.t.Helper()
 	informers, err := syncer.NewInformers(w.kube)
 	require.NoError(w.t, err)
 	s, err := syncer.New(w.options(informers))
@@ -182,7 +188,6 @@ func (w *world) start() {
 	}
 	w.stop = func() { end(nil) }
 	w.lose = func() { end(lease.ErrLost) }
-	w.settle()
 }
 
 // settle lets everything that is under way come to rest.

@@ -21,6 +21,7 @@ import (
 	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
 	"github.com/tgsync/tgsync/syncer/lease"
+	"github.com/tgsync/tgsync/syncer/provision"
 )
 
 // client-go's own default of 5 requests a second is made for command lines. The
@@ -43,6 +44,7 @@ type parts struct {
 	clients   clients
 	informers *syncer.Informers
 	events    record.EventBroadcaster
+	directory *provision.Directory
 	candidate *lease.Candidate
 	server    *metrics.Server
 	syncer    atomic.Pointer[syncer.Syncer] // of this term; nil: a standby's
@@ -75,6 +77,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	if d.candidate, err = newCandidate(c, d.clients, fence, log); err != nil {
 		return nil, err
 	}
+	d.directory = provision.NewDirectory(d.clients.aws.ELB, c.ClusterName, log)
 	d.events = record.NewBroadcaster(record.WithContext(ctx))
 	d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: d.clients.kube.CoreV1().Events("")})
 	d.metrics.WatchLeader(fence.Open)

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
 
@@ -20,7 +21,8 @@ import (
 // lead does the leader's work until ctx ends. All that it needs beside the caches is
 // built anew, so that nothing that was believed in an earlier term is left.
 func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
-	loop := d.newProvision()
+	liveSince := d.liveSince(term)
+	loop := d.newProvision(liveSince)
 	stop, err := d.informers.OnModelChange(loop.Wake)
 	if err != nil {
 		return err
@@ -30,7 +32,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: loop, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
 		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
-		Live: syncer.ReadLiveSlices(d.clients.kube.DiscoveryV1()), LiveSince: d.liveSince(term),
+		Live: syncer.ReadLiveSlices(d.clients.kube.DiscoveryV1()), LiveSince: liveSince,
 	})
 	if err != nil {
 		return err
@@ -54,7 +56,11 @@ func (d *parts) liveSince(term lease.Term) time.Time {
 }
 
 // newProvision builds the provisioning loop of a term.
-func (d *parts) newProvision() *provision.Loop {
+func (d *parts) newProvision(liveSince time.Time) *provision.Loop {
+	urgent := func() map[types.NamespacedName]bool { return d.informers.ChangedSince(liveSince) }
+	if liveSince.IsZero() {
+		urgent = nil
+	}
 	return provision.New(provision.Options{
 		Settings:  ingress.Settings{ClusterName: d.config.ClusterName, IngressClass: d.config.IngressClass},
 		VPCID:     d.vpcID,
@@ -66,10 +72,13 @@ func (d *parts) newProvision() *provision.Loop {
 		Events:    d.recorder(),
 		ELB:       d.clients.aws.ELB,
 		EC2:       d.clients.aws.EC2,
+		Directory: d.directory,
+		Urgent:    urgent,
 		Metrics:   d.metrics,
 		Log:       d.log,
 
 		AuditInterval: d.config.ProvisionAuditInterval,
+		GracePeriod:   d.config.GracePeriod,
 	})
 }
 

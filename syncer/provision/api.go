@@ -35,10 +35,11 @@ type Rules interface {
 	DeleteRule(ctx context.Context, arn string) error
 }
 
-// TargetGroups is what provisioning needs of target groups. DeleteTargetGroup is
+// TargetGroups is what provisioning needs of target groups. DescribeTargetGroups
+// without names returns all; a name that does not exist is NotFound. DeleteTargetGroup is
 // InUse while a rule or listener refers to the group.
 type TargetGroups interface {
-	DescribeTargetGroups(ctx context.Context) ([]awsapi.TargetGroup, error)
+	DescribeTargetGroups(ctx context.Context, names ...string) ([]awsapi.TargetGroup, error)
 	CreateTargetGroup(ctx context.Context, g awsapi.TargetGroup) (awsapi.TargetGroup, error)
 	ModifyTargetGroup(ctx context.Context, arn string, check awsapi.HealthCheck) error
 	DeleteTargetGroup(ctx context.Context, arn string) error

@@ -3,9 +3,11 @@
 //
 // # One pass over a group
 //
+//	directory.go at the start, and on a standby: ARNs of target groups, before the inventory
 //	loop.go      a namespace changed -> groups whose turn it is -> two workers, never two on one group
 //	pass.go      Build (pure) -> Model; a group that failed with the same one a moment ago waits
 //	status.go    finalizers first: nothing is created that nobody would delete
+//	services.go  a Service that is gone counts for a while as if it were there
 //	inventory.go what AWS holds of the group; read at the start, then kept in memory
 //	diff_*.go    Model and stack -> steps (pure), one file per resource; no step, no call
 //	rules.go     rules that stand and rules that are wanted -> plan (pure)
@@ -44,6 +46,13 @@
 // somebody added, and security groups that somebody attached, stay. Tags of
 // listeners and rules are written when these are made and not compared later: that
 // would cost a call per 20 rules on every start.
+//
+// # Start
+//
+// Whoever begins to lead shows the bindings of the target groups that its directory
+// knows, or looks up by name those whose pods have changed meanwhile, before it reads
+// the account: targets are synced first. The directory is only believed until the
+// inventory has been read.
 //
 // # Words
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	networkinglisters "k8s.io/client-go/listers/networking/v1"
@@ -48,22 +50,31 @@ type Options struct {
 	// Synced reports whether the listers show all that the cluster has.
 	Synced func() bool
 
-	Client  kubernetes.Interface // patches Ingresses
-	Events  record.EventRecorder
-	ELB     ELB
-	EC2     EC2
+	Client kubernetes.Interface // patches Ingresses
+	Events record.EventRecorder
+	ELB    ELB
+	EC2    EC2
+	// Directory knows target groups from before; nil: none.
+	Directory *Directory
+	// Urgent returns the Services of which pods have changed while nobody took care. It
+	// is asked once, at the start: their target groups are found first. Nil: there are
+	// none.
+	Urgent  func() map[types.NamespacedName]bool
 	Metrics Metrics
 	Log     *slog.Logger
 
 	// AuditInterval is how often a group is compared with AWS although nothing has
 	// changed; 0: never.
 	AuditInterval time.Duration
+	// GracePeriod is how long a Service that is gone counts as if it were there.
+	GracePeriod time.Duration
 }
 
 // Loop keeps the load balancers of all Ingress groups as their Models say.
 type Loop struct {
 	o         Options
 	inventory *inventory
+	services  *services
 	board     *board
 	groups    atomic.Pointer[map[ingress.GroupID]ingress.Group]
 	// wake has a capacity of one: a change that nobody has looked at yet stands for
@@ -77,8 +88,11 @@ type Loop struct {
 
 // New returns a Loop. Run does the work.
 func New(o Options) *Loop {
+	if o.Directory == nil {
+		o.Directory = NewDirectory(o.ELB, o.Settings.ClusterName, o.Log)
+	}
 	l := &Loop{
-		o: o, inventory: newInventory(o), board: newBoard(), wake: make(chan struct{}, 1),
+		o: o, inventory: newInventory(o), services: newServices(o.Services, o.GracePeriod), board: newBoard(), wake: make(chan struct{}, 1),
 		dirty: map[string]bool{}, states: map[ingress.GroupID]*state{},
 	}
 	l.groups.Store(&map[ingress.GroupID]ingress.Group{})
@@ -138,9 +152,12 @@ func (l *Loop) Run(ctx context.Context) error {
 }
 
 // start reads the inventory and shows the bindings of what stands, before anything
-// is changed: targets go on being synced whatever happens to the rest. It reports
-// false if ctx ended.
+// is changed: targets go on being synced whatever happens to the rest. What the
+// directory knows is shown at once, and so is what is urgent. It reports false if ctx
+// ended.
 func (l *Loop) start(ctx context.Context) bool {
+	l.regroup()
+	l.showKnown(ctx)
 	for failures := 0; ; failures++ {
 		err := l.inventory.load(ctx)
 		if err == nil {
@@ -157,13 +174,42 @@ func (l *Loop) start(ctx context.Context) bool {
 		case <-timer.C:
 		}
 	}
-	l.regroup()
+	l.showStanding(l.inventory.known)
+	return true
+}
+
+// showStanding shows the bindings of the target groups that stand.
+func (l *Loop) showStanding(stacks func(name string) *stack) {
 	standing := map[string][]target.Binding{}
 	for id, g := range *l.groups.Load() {
-		standing[id.String()] = bindings(ingress.Build(l.input(g)), l.inventory.known(id.String()), nil)
+		standing[id.String()] = bindings(ingress.Build(l.input(g)), stacks(id.String()), nil)
 	}
 	l.board.showAll(standing)
-	return true
+}
+
+// showKnown shows the bindings of the target groups that the directory knows, once it
+// has looked up the urgent ones that it does not.
+func (l *Loop) showKnown(ctx context.Context) {
+	var urgent map[types.NamespacedName]bool
+	if l.o.Urgent != nil {
+		urgent = l.o.Urgent()
+	}
+	names := map[string]bool{}
+	for _, g := range *l.groups.Load() {
+		for _, tg := range ingress.Build(l.input(g)).TargetGroups {
+			if urgent[tg.Service] && tg.Name != "" && !l.o.Directory.knows(tg.Name) {
+				names[tg.Name] = true
+			}
+		}
+	}
+	if len(names) <= namesAtAll {
+		ctx, cancel := context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+		if err := l.o.Directory.find(ctx, slices.Sorted(maps.Keys(names))); err != nil {
+			l.o.Log.WarnContext(ctx, "cannot look up target groups by name; the inventory follows", slog.Any("error", err))
+		}
+	}
+	l.showStanding(l.o.Directory.stack)
 }
 
 // regroup sorts the Ingresses into groups again and returns the groups that
@@ -174,6 +220,7 @@ func (l *Loop) regroup() []ingress.GroupID {
 	l.dirty = map[string]bool{}
 	l.mu.Unlock()
 
+	l.services.forget()
 	// Listers read from memory: they return no errors.
 	ingresses, _ := l.o.Ingresses.List(labels.Everything())
 	classes, _ := l.o.Classes.List(labels.Everything())
@@ -228,6 +275,9 @@ func (l *Loop) serve(ctx context.Context, q queue, id ingress.GroupID) {
 	begin := time.Now()
 	err := p.run(ctx)
 	s := p.state
+	if !p.again.IsZero() {
+		q.AddAfter(id, time.Until(p.again))
+	}
 	if errors.Is(err, errBackingOff) {
 		// The queue keeps only the earlier of two dates, and that has just been used.
 		q.AddAfter(id, time.Until(s.due))
@@ -245,11 +295,11 @@ func (l *Loop) serve(ctx context.Context, q queue, id ingress.GroupID) {
 		}
 	case isWaiting(err):
 		result = "waiting"
-		q.AddAfter(id, s.failed(p.input, lastWait))
+		q.AddAfter(id, s.failed(p.hash, lastWait))
 	default:
 		result = string(awsapi.ClassOf(err))
 		p.tellFailure(ctx, err)
-		q.AddAfter(id, s.failed(p.input, lastBackoff))
+		q.AddAfter(id, s.failed(p.hash, lastBackoff))
 	}
 	if p.called || err != nil {
 		l.o.Metrics.GroupPass(result, time.Since(begin))

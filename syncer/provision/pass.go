@@ -65,8 +65,9 @@ type pass struct {
 
 	model  *ingress.Model
 	good   []*networkingv1.Ingress // the members that the model serves
-	input  string                  // hash of what was asked for
+	hash   string                  // of what was asked for
 	called bool                    // AWS was asked to change or show something
+	again  time.Time               // when a Service that is gone counts as such; zero: none is
 }
 
 func (l *Loop) newPass(g ingress.Group) *pass {
@@ -76,18 +77,32 @@ func (l *Loop) newPass(g ingress.Group) *pass {
 // input is what a Model is built from.
 func (l *Loop) input(g ingress.Group) ingress.Input {
 	return ingress.Input{Settings: l.o.Settings, Group: g, Services: func(key types.NamespacedName) (*corev1.Service, bool) {
-		svc, err := l.o.Services.Services(key.Namespace).Get(key.Name)
-		return svc, err == nil
+		svc, _ := l.services.get(key)
+		return svc, svc != nil
 	}}
+}
+
+// input is what the pass's Model is built from. It notes when that has to be built
+// again, though nothing may have changed.
+func (p *pass) input() ingress.Input {
+	in := p.Loop.input(p.group)
+	in.Services = func(key types.NamespacedName) (*corev1.Service, bool) {
+		svc, until := p.services.get(key)
+		if !until.IsZero() && (p.again.IsZero() || until.Before(p.again)) {
+			p.again = until
+		}
+		return svc, svc != nil
+	}
+	return in
 }
 
 // run takes the group from its Ingresses to AWS and back to their status. What one
 // Ingress does not take is returned in the end and keeps no other from being served.
 func (p *pass) run(ctx context.Context) error {
-	in := p.Loop.input(p.group)
+	in := p.input()
 	p.model = ingress.Build(in)
-	p.input = hash(p.model)
-	if p.state.failures > 0 && p.state.input == p.input && time.Now().Before(p.state.due) {
+	p.hash = hash(p.model)
+	if p.state.failures > 0 && p.state.input == p.hash && time.Now().Before(p.state.due) {
 		return errBackingOff
 	}
 	if err := p.settle(ctx, in); err != nil {

@@ -50,6 +50,9 @@ const (
 	prefix  = "alb.ingress.kubernetes.io/"
 )
 
+// gracePeriod is how long a Service that is gone still counts.
+const gracePeriod = time.Minute
+
 // world is an AWS account, a cluster and the loop between them, in a bubble.
 type world struct {
 	t      *testing.T
@@ -62,6 +65,9 @@ type world struct {
 
 	loop *Loop
 	stop func()
+	// For the next start.
+	urgent    map[types.NamespacedName]bool
+	directory *Directory
 
 	mu     sync.Mutex // guards events and passes
 	events []string
@@ -119,7 +125,8 @@ func (w *world) start() {
 			return ingresses.Informer().HasSynced() && classes.Informer().HasSynced() && services.Informer().HasSynced()
 		},
 		Client: w.client, Events: recorder{w}, ELB: clients.ELB, EC2: clients.EC2, Metrics: w, Log: w.log,
-		AuditInterval: time.Hour,
+		AuditInterval: time.Hour, GracePeriod: gracePeriod, Directory: w.directory,
+		Urgent: func() map[types.NamespacedName]bool { return w.urgent },
 	})
 	for _, i := range []cache.SharedIndexInformer{ingresses.Informer(), classes.Informer(), services.Informer()} {
 		wake := func(obj any) {

@@ -47,7 +47,7 @@ func newProduct(ctx context.Context, w *world) (Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &product{}
+	p := &product{liveSince: time.Now().Add(-leaseDuration)}
 	var objects []runtime.Object
 	for g := range w.trace.Groups {
 		p.slices = append(p.slices, heldSlice(g, w.held(g)))

@@ -9,6 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/syncer"
@@ -61,7 +62,7 @@ func newProvisioned(ctx context.Context, w *world, cluster *product) (*product, 
 	if err != nil {
 		return nil, err
 	}
-	p := &product{kube: cluster.kube, slices: cluster.slices}
+	p := &product{kube: cluster.kube, slices: cluster.slices, liveSince: time.Now().Add(-leaseDuration)}
 	if p.informers, err = syncer.NewInformers(p.kube); err != nil {
 		return nil, err
 	}
@@ -70,7 +71,8 @@ func newProvisioned(ctx context.Context, w *world, cluster *product) (*product, 
 		Ingresses: p.informers.Ingresses.Lister(), Classes: p.informers.IngressClasses.Lister(),
 		Services: p.informers.Services.Lister(), Synced: p.informers.HasSynced,
 		Client: p.kube, Events: &record.FakeRecorder{}, ELB: clients.ELB, EC2: clients.EC2,
-		Metrics: unmeasured{}, Log: slog.New(slog.DiscardHandler),
+		Metrics: unmeasured{}, Log: slog.New(slog.DiscardHandler), GracePeriod: gracePeriod,
+		Urgent: func() map[types.NamespacedName]bool { return p.informers.ChangedSince(p.liveSince) },
 	})
 	if _, err := p.informers.OnModelChange(p.provision.Wake); err != nil {
 		return nil, err
