@@ -56,9 +56,15 @@ func decodeManifests(stream []byte) ([]runtime.Object, error) {
 // manifests returns what kubectl apply -k deploy would apply.
 func manifests(t *testing.T) []runtime.Object {
 	t.Helper()
+	return manifestsIn(t, deploy)
+}
+
+// manifestsIn returns what kubectl apply -k would apply of a directory.
+func manifestsIn(t *testing.T, dir string) []runtime.Object {
+	t.Helper()
 	var objects []runtime.Object
-	for _, name := range kustomization(t) {
-		stream, err := os.ReadFile(filepath.Join(deploy, name))
+	for _, name := range kustomization(t, dir) {
+		stream, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		some, err := decodeManifests(stream)
 		require.NoError(t, err, name)
@@ -67,10 +73,10 @@ func manifests(t *testing.T) []runtime.Object {
 	return objects
 }
 
-// kustomization returns the files that the kustomization names.
-func kustomization(t *testing.T) []string {
+// kustomization returns the files that the kustomization of a directory names.
+func kustomization(t *testing.T, dir string) []string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(deploy, "kustomization.yaml"))
+	content, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
 	require.NoError(t, err)
 	var k struct{ Resources []string }
 	require.NoError(t, yaml.Unmarshal(content, &k))
@@ -80,29 +86,32 @@ func kustomization(t *testing.T) []string {
 // only returns the one object of type T.
 func only[T runtime.Object](t *testing.T) T {
 	t.Helper()
-	var found []T
-	for _, object := range manifests(t) {
-		if typed, ok := object.(T); ok {
-			found = append(found, typed)
-		}
-	}
+	found := ofType[T](manifests(t))
 	require.Len(t, found, 1)
 	return found[0]
 }
 
+func ofType[T runtime.Object](objects []runtime.Object) []T {
+	var found []T
+	for _, object := range objects {
+		if typed, ok := object.(T); ok {
+			found = append(found, typed)
+		}
+	}
+	return found
+}
+
 func TestManifestsAreAllApplied(t *testing.T) {
-	paths, err := filepath.Glob(deploy + "/*.yaml")
-	require.NoError(t, err)
-	want := []string{"kustomization.yaml"}
-	for _, name := range kustomization(t) {
-		want = append(want, filepath.Base(name))
+	for _, dir := range []string{deploy, zeroDowntime} {
+		paths, err := filepath.Glob(dir + "/*.yaml")
+		require.NoError(t, err)
+		var got []string
+		for _, path := range paths {
+			got = append(got, filepath.Base(path))
+		}
+		require.ElementsMatch(t, append(kustomization(t, dir), "kustomization.yaml"), got)
+		require.NotEmpty(t, manifestsIn(t, dir))
 	}
-	var got []string
-	for _, path := range paths {
-		got = append(got, filepath.Base(path))
-	}
-	require.ElementsMatch(t, want, got)
-	require.NotEmpty(t, manifests(t))
 }
 
 func TestManifestsRejectUnknownFields(t *testing.T) {
