@@ -12,20 +12,26 @@ import (
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
+// shown is what is shown of a stack, or of all.
+type shown struct {
+	bindings []target.Binding // of groups that exist
+	missing  []target.Binding // of those that are wanted and do not
+}
+
 // board shows the bindings of all groups.
 type board struct {
-	all atomic.Pointer[[]target.Binding]
+	all atomic.Pointer[shown]
 	// changed has a capacity of one: a signal that nobody has taken yet stands for
 	// all changes since.
 	changed chan struct{}
 
 	mu      sync.Mutex // guards byStack
-	byStack map[string][]target.Binding
+	byStack map[string]shown
 }
 
 func newBoard() *board {
-	b := &board{changed: make(chan struct{}, 1), byStack: map[string][]target.Binding{}}
-	b.all.Store(&[]target.Binding{})
+	b := &board{changed: make(chan struct{}, 1), byStack: map[string]shown{}}
+	b.all.Store(&shown{bindings: []target.Binding{}})
 	return b
 }
 
@@ -33,35 +39,40 @@ func newBoard() *board {
 func (b *board) of(stackName string) []target.Binding {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.byStack[stackName]
+	return b.byStack[stackName].bindings
 }
 
-// show replaces the bindings of a stack.
-func (b *board) show(stackName string, bindings []target.Binding) {
-	b.showAll(map[string][]target.Binding{stackName: bindings})
-}
+// show replaces what is shown of a stack.
+func (b *board) show(stackName string, s shown) { b.showAll(map[string]shown{stackName: s}) }
 
-// showAll replaces the bindings of many stacks at once: every publication copies
+// showAll replaces what is shown of many stacks at once: every publication copies
 // the bindings of all.
-func (b *board) showAll(byStack map[string][]target.Binding) {
+func (b *board) showAll(byStack map[string]shown) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	changed := false
-	for name, bindings := range byStack {
-		changed = changed || !slices.Equal(b.byStack[name], bindings)
-		b.byStack[name] = bindings
-		if len(bindings) == 0 {
+	for name, s := range byStack {
+		before := b.byStack[name]
+		changed = changed || !slices.Equal(before.bindings, s.bindings) || !slices.Equal(before.missing, s.missing)
+		b.byStack[name] = s
+		if len(s.bindings)+len(s.missing) == 0 {
 			delete(b.byStack, name)
 		}
 	}
 	if !changed {
 		return
 	}
-	var all []target.Binding
+	var all shown
 	for _, name := range slices.Sorted(maps.Keys(b.byStack)) {
-		all = append(all, b.byStack[name]...)
+		all.bindings = append(all.bindings, b.byStack[name].bindings...)
+		all.missing = append(all.missing, b.byStack[name].missing...)
 	}
 	b.all.Store(&all)
+	b.signal()
+}
+
+// signal says that something is different.
+func (b *board) signal() {
 	select {
 	case b.changed <- struct{}{}:
 	default:
@@ -71,21 +82,31 @@ func (b *board) showAll(byStack map[string][]target.Binding) {
 // bindings returns which Service ports feed which target groups: those of the
 // model that exist, and of those shown before the ones that rules still send
 // requests to.
-func bindings(m *ingress.Model, st *stack, before []target.Binding) []target.Binding {
+func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
+	var s shown
 	byARN := map[string]target.Binding{}
+	inUse := st.referenced()
 	for _, want := range m.TargetGroups {
+		b := target.Binding{
+			GroupName: want.Name, Service: want.Service, ServicePort: want.ServicePort, Stack: m.Group.String(),
+			Check: target.Check{
+				IntervalSeconds: want.HealthCheck.IntervalSeconds, TimeoutSeconds: want.HealthCheck.TimeoutSeconds,
+				UnhealthyThreshold: want.HealthCheck.UnhealthyThreshold,
+			},
+		}
 		if g := st.group(want); g != nil {
-			byARN[g.ARN] = target.Binding{
-				GroupARN: g.ARN, GroupName: g.Name, Service: want.Service, ServicePort: want.ServicePort, Stack: m.Group.String(),
-			}
+			b.GroupARN, b.GroupName, b.Unused = g.ARN, g.Name, st.listenersRead && !inUse[g.ARN]
+			byARN[g.ARN] = b
+		} else if want.Name != "" {
+			s.missing = append(s.missing, b)
 		}
 	}
-	inUse := st.referenced()
 	stands := func(g *awsapi.TargetGroup) bool { return g != nil && inUse[g.ARN] }
 	for _, b := range before {
 		if _, wanted := byARN[b.GroupARN]; !wanted && stands(st.targetGroups[b.GroupName]) {
 			byARN[b.GroupARN] = b
 		}
 	}
-	return slices.SortedFunc(maps.Values(byARN), func(a, b target.Binding) int { return cmp.Compare(a.GroupARN, b.GroupARN) })
+	s.bindings = slices.SortedFunc(maps.Values(byARN), func(a, b target.Binding) int { return cmp.Compare(a.GroupARN, b.GroupARN) })
+	return s
 }

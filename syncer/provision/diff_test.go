@@ -190,32 +190,50 @@ func TestKeptTargetGroupIsTheOneInUse(t *testing.T) {
 // another in its place.
 func TestBindingsOfTheOldGroupStayUntilRulesTurn(t *testing.T) {
 	m, st := aModel(), aStack()
-	before := bindings(m, st, nil)
+	st.listenersRead = true
+	before := bindings(m, st, nil).bindings
+	require.Len(t, before, 1)
+	require.True(t, before[0].Unused)
+	rule := aRule(1, "arn:tg", "a")
+	st.balancers[0].listeners[80].rules = []*awsapi.Rule{rule}
+	before = bindings(m, st, nil).bindings
+	before[0].Check = target.Check{}
 	require.Equal(t, []target.Binding{{
 		GroupARN: "arn:tg", GroupName: "tg", Service: types.NamespacedName{Namespace: "ns", Name: "s"}, ServicePort: intstr.FromInt32(80), Stack: "g",
 	}}, before)
 	m.TargetGroups["ns/a-s:80"].Name = "newer"
 	st.targetGroups["newer"] = &awsapi.TargetGroup{ARN: "arn:newer", Name: "newer"}
-	rule := aRule(1, "arn:tg", "a")
-	st.balancers[0].listeners[80].rules = []*awsapi.Rule{rule}
-	require.Len(t, bindings(m, st, before), 2)
+	require.Len(t, bindings(m, st, before).bindings, 2)
 	rule.Actions[0].Forward[0].ARN = "arn:newer"
-	require.Len(t, bindings(m, st, before), 1)
+	require.Len(t, bindings(m, st, before).bindings, 1)
+}
+
+func TestMissingGroupsAreShown(t *testing.T) {
+	m, st := aModel(), aStack()
+	m.TargetGroups["ns/a-s:80"].Name = "newer"
+	s := bindings(m, st, nil)
+	require.Empty(t, s.bindings)
+	require.Len(t, s.missing, 1)
+	require.Equal(t, "newer", s.missing[0].GroupName)
+	require.Equal(t, "ns/s", s.missing[0].Service.String())
 }
 
 func TestBoardSignalsChangesOnly(t *testing.T) {
 	b := newBoard()
-	one := []target.Binding{{GroupARN: "arn:1"}}
-	b.show("x", one)
-	b.show("y", []target.Binding{{GroupARN: "arn:2"}})
+	one := func(arn string) shown { return shown{bindings: []target.Binding{{GroupARN: arn}}} }
+	b.show("x", one("arn:1"))
+	b.show("y", one("arn:2"))
 	<-b.changed
 	require.Empty(t, b.changed)
-	require.Len(t, *b.all.Load(), 2)
-	b.show("x", []target.Binding{{GroupARN: "arn:1"}})
+	require.Len(t, b.all.Load().bindings, 2)
+	b.show("x", one("arn:1"))
 	require.Empty(t, b.changed)
-	b.show("x", nil)
+	b.show("x", shown{missing: []target.Binding{{GroupName: "1"}}})
 	require.Len(t, b.changed, 1)
-	require.Equal(t, []target.Binding{{GroupARN: "arn:2"}}, *b.all.Load())
+	<-b.changed
+	b.show("x", shown{})
+	require.Len(t, b.changed, 1)
+	require.Equal(t, one("arn:2"), *b.all.Load())
 }
 
 // A rule whose target group could not be made does what it does today.

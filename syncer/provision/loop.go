@@ -77,6 +77,7 @@ type Loop struct {
 	services  *services
 	board     *board
 	groups    atomic.Pointer[map[ingress.GroupID]ingress.Group]
+	read      atomic.Bool // the inventory has been
 	// wake has a capacity of one: a change that nobody has looked at yet stands for
 	// all changes since, and dirty holds where they were.
 	wake chan struct{}
@@ -101,9 +102,15 @@ func New(o Options) *Loop {
 
 // Bindings returns which Service ports feed which target groups now, ordered by
 // group and ARN. The slice is never changed.
-func (l *Loop) Bindings() []target.Binding { return *l.board.all.Load() }
+func (l *Loop) Bindings() []target.Binding { return l.board.all.Load().bindings }
 
-// Changed signals that Bindings may differ. One receiver is served.
+// Missing returns the bindings of target groups that are wanted and do not exist yet.
+// It reports false as long as it is not known which those are.
+func (l *Loop) Missing() ([]target.Binding, bool) {
+	return l.board.all.Load().missing, l.read.Load()
+}
+
+// Changed signals that Bindings or Missing may differ. One receiver is served.
 func (l *Loop) Changed() <-chan struct{} { return l.board.changed }
 
 // Wake says that an Ingress, Service or IngressClass changed in a namespace ("" for
@@ -174,15 +181,21 @@ func (l *Loop) start(ctx context.Context) bool {
 		case <-timer.C:
 		}
 	}
+	l.read.Store(true)
 	l.showStanding(l.inventory.known)
+	l.board.signal() // also that what is missing is known now
 	return true
 }
 
 // showStanding shows the bindings of the target groups that stand.
 func (l *Loop) showStanding(stacks func(name string) *stack) {
-	standing := map[string][]target.Binding{}
+	standing := map[string]shown{}
 	for id, g := range *l.groups.Load() {
-		standing[id.String()] = bindings(ingress.Build(l.input(g)), stacks(id.String()), nil)
+		s := bindings(ingress.Build(l.input(g)), stacks(id.String()), nil)
+		if !l.read.Load() {
+			s.missing = nil // nobody knows yet
+		}
+		standing[id.String()] = s
 	}
 	l.board.showAll(standing)
 }
@@ -323,7 +336,7 @@ func (l *Loop) drop(ctx context.Context, id ingress.GroupID) {
 	l.mu.Lock()
 	delete(l.states, id)
 	l.mu.Unlock()
-	l.board.show(id.String(), nil)
+	l.board.show(id.String(), shown{})
 	if !l.inventory.drop(id.String()) {
 		l.o.Log.WarnContext(ctx, "an Ingress group went without its finalizers; what AWS holds of it stays",
 			slog.String("group", id.String()))
