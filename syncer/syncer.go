@@ -84,6 +84,8 @@ type Options struct {
 	// LiveSince is from when on nobody has taken care of changes: these go first. Zero:
 	// there is none such.
 	LiveSince time.Time
+	// Order is whose change goes to AWS first. Nil means opqueue.ByAge.
+	Order opqueue.Order
 }
 
 // Syncer keeps target groups equal to the endpoints of their Services.
@@ -112,7 +114,7 @@ func New(o Options) (*Syncer, error) {
 	s := &Syncer{o: o, groups: map[string]*group{}, zones: newZones(), live: newLiveReads(o.Live, o.Log)}
 	s.mutations = opqueue.New(opqueue.Options[key]{
 		Run: s.program, Take: o.Tokens.RegistrationToken,
-		Workers: mutationWorkers, Gap: o.BatchInterval, Drain: drain,
+		Workers: mutationWorkers, Gap: o.BatchInterval, Drain: drain, Order: o.Order,
 	})
 	s.reads = opqueue.New(opqueue.Options[key]{
 		Run:     s.observe,
@@ -120,7 +122,7 @@ func New(o Options) (*Syncer, error) {
 		Workers: readWorkers, Drain: drain,
 		// What is urgent is to be seen after a call whose outcome is open, and there is
 		// never much of that.
-		Order: opqueue.UrgentFirst,
+		Order: opqueue.UrgentFirst{},
 	})
 	s.index.Store(&index{})
 	if err := s.addHandlers(); err != nil {

@@ -5,8 +5,8 @@
 // # How a change becomes a run
 //
 //	queue.go   Queue: keys that have changed, each once, with the time of the first change
-//	entry.go   where a key stands: asleep until a time, or ready in a list by age
-//	order.go   Order: which of the keys that are ready goes first
+//	entry.go   where a key stands: asleep until a time, or ready in lists by age and modesty
+//	order.go   Order: which of the keys that are ready goes first, and what it leaves to others
 //	run.go     Run: waits for a ready key, a worker and a token, and only then picks the key
 //	budget.go  Budget: token buckets, of which every call takes from two at once
 //	bucket.go  one bucket: size, refill, what a throttle does to it
@@ -22,6 +22,19 @@
 // it through failures, pauses and runs that did a part; changes that arrive during
 // a run keep their own. Urgency is a weight on age, so nothing starves.
 //
+// A reserve, for those that need it. A key that changes once and once again is best
+// served when several changes wait and one has just come. So the last half of the
+// bucket is not for a key that ran less than 10 s ago and carries a single change:
+// that waits until the bucket is fuller, more changes have come, or 3.75 s have
+// passed. Keys that have waited, or serve many, find tokens in the reserve although
+// more is to be done than may be. A key that is at rest never meets it: its first
+// change leaves at once if there is a token at all. Nor does a token get lost to it:
+// a bucket more than half full holds nobody up.
+//
+// It costs O(log n): the oldest key is the first that has waited long enough, and the
+// most modest the first for which the bucket is full enough. If neither may go, no
+// other may, and both say until when.
+//
 // A budget is exact: of each bucket never more is spent in any interval than its
 // size and its refill in that time, whenever tokens were taken; and each is granted
 // at the very moment it is there. Each class gets its refill of the shared bucket
@@ -35,6 +48,10 @@
 //	key       what is run: at most once at a time
 //	age       time since the first change of a key that no run has settled
 //	ready     not running, not within the gap after the last run, not pausing
+//	ripe      ready, and waiting for so long that nothing need be left
+//	at rest   when the first change came, the last run was 10 s ago, or more
+//	modest    of two keys: the one that has to leave less of the bucket
+//	reserve   the part of the bucket that a key has to leave which is neither ripe nor at rest
 //	gap       least time from the end of a run to the next of the same key
 //	pause     a back-off, or what Later asked for; a new change ends it
 //	category  a bucket that a kind of call takes a token of

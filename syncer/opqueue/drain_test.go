@@ -39,6 +39,19 @@ func rollouts() []event {
 	return events
 }
 
+// randomRollouts returns ten groups that replace 50 each within 100 s, at moments of
+// their own.
+func randomRollouts(seed uint64) []event {
+	var events []event
+	random := rand.New(rand.NewPCG(seed, 0))
+	for i := range 1000 {
+		out := i%2 == 0
+		events = append(events, event{time.Duration(random.Int64N(int64(100 * time.Second))), work{i / 2 % 10, out}, out})
+	}
+	slices.SortFunc(events, func(a, b event) int { return int(a.at - b.at) })
+	return events
+}
+
 // drain returns what happens when, 40 s into the rollouts, 2,000 pods of 100
 // groups leave within 30 s and their replacements come 5 to 20 s later.
 func drain() []event {
@@ -119,7 +132,7 @@ func playModel(t *testing.T, order Order, events []event) *model {
 			m.mu.Lock()
 			m.changes[e.work] = append(m.changes[e.work], e)
 			m.mu.Unlock()
-			q.Add(e.work, Change{Urgent: e.urgent})
+			q.Add(e.work, Change{Urgent: e.urgent, Size: 1})
 		}
 		for keys, _ := q.Pending(nil); keys > 0; keys, _ = q.Pending(nil) {
 			time.Sleep(time.Second)
@@ -132,6 +145,13 @@ func playModel(t *testing.T, order Order, events []event) *model {
 	return m
 }
 
+// all returns the waits of all changes, sorted.
+func (m *model) all() []time.Duration {
+	all := slices.Concat(m.waits[true], m.waits[false])
+	slices.Sort(all)
+	return all
+}
+
 // percentile returns what p per cent of the urgent or other changes waited at most.
 func (m *model) percentile(urgent bool, p int) time.Duration {
 	waits := m.waits[urgent]
@@ -142,7 +162,7 @@ func (m *model) percentile(urgent bool, p int) time.Duration {
 func p99s(t *testing.T, events []event) (urgents, others map[string]time.Duration) {
 	t.Helper()
 	urgents, others = map[string]time.Duration{}, map[string]time.Duration{}
-	for name, order := range map[string]Order{"oldest first": OldestFirst, "urgent first": UrgentFirst, "by age": ByAge} {
+	for name, order := range map[string]Order{"oldest first": OldestFirst{}, "urgent first": UrgentFirst{}, "by age": ByAge{}} {
 		m := playModel(t, order, events)
 		urgents[name], others[name] = m.percentile(true, 99), m.percentile(false, 99)
 		t.Logf("%-12s  urgent p50 %5v p99 %5v   others p50 %5v p99 %5v", name,
@@ -164,11 +184,38 @@ func TestRollouts(t *testing.T) {
 	require.LessOrEqual(t, urgents["by age"], urgents["oldest first"])
 }
 
+// TestReservePays plays rollouts that are not as even as a clock: with a reserve
+// most changes wait less, and so does the one that waits longest.
+func TestReservePays(t *testing.T) {
+	for seed := range uint64(5) {
+		events := randomRollouts(seed)
+		oldest, age := playModel(t, OldestFirst{}, events).all(), playModel(t, ByAge{}, events).all()
+		median, worst := len(events)/2, len(events)-1
+		t.Logf("seed %d: p50 %v instead of %v, worst %v instead of %v", seed, age[median], oldest[median], age[worst], oldest[worst])
+		require.Less(t, age[median], oldest[median]*85/100)
+		require.Less(t, age[worst], oldest[worst])
+		require.LessOrEqual(t, age[worst], ripe+250*time.Millisecond+callTime, "who is ripe has a token, or gets the next")
+	}
+}
+
+// TestNothingStarves saturates a queue for ten minutes: nobody waits three times as
+// long as the urgent change that waits longest.
 func TestNothingStarves(t *testing.T) {
-	m := playModel(t, ByAge, saturation())
-	urgent, other := m.percentile(true, 100), m.percentile(false, 100)
-	t.Logf("longest waits: urgent %v, others %v", urgent, other)
-	require.Len(t, m.waits[true], 60_000)
-	require.Len(t, m.waits[false], 540_000)
-	require.Less(t, other, 3*urgent)
+	tests := map[string]struct {
+		order  Order
+		starve bool
+	}{
+		"by age":       {ByAge{}, false},
+		"urgent first": {UrgentFirst{}, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := playModel(t, test.order, saturation())
+			urgent, other := m.percentile(true, 100), m.percentile(false, 100)
+			t.Logf("longest waits: urgent %v, others %v", urgent, other)
+			require.Len(t, m.waits[true], 60_000)
+			require.Len(t, m.waits[false], 540_000)
+			require.Equal(t, test.starve, other > 3*urgent)
+		})
+	}
 }

@@ -1,16 +1,20 @@
 package opqueue
 
 import (
+	"cmp"
 	"container/heap"
 	"time"
 )
 
 // moments are the times of the first of some changes and of the first urgent one
-// among them; zero: there is none.
-type moments struct{ first, urgent time.Time }
+// among them, zero: there is none; and how many they are.
+type moments struct {
+	first, urgent time.Time
+	changes       int
+}
 
 func (m moments) merge(o moments) moments {
-	return moments{earlier(m.first, o.first), earlier(m.urgent, o.urgent)}
+	return moments{earlier(m.first, o.first), earlier(m.urgent, o.urgent), m.changes + o.changes}
 }
 
 func (m moments) none() bool { return m.first.IsZero() }
@@ -40,16 +44,21 @@ type entry[K comparable] struct {
 	removed  bool // during the run under way
 	failures int  // in a row
 	gap      time.Time
+	busy     time.Time // until when a run counts as one of a moment ago
+	rested   bool      // the first change that waits came later than that
 	pause    time.Time // end of a back-off or of what Later asked for
 
-	sequence uint64           // orders changes of the same instant
-	at       [lists]int       // position in each list, from 1; 0: not there
-	by       [lists]time.Time // what each list is ordered by
+	sequence uint64      // orders changes of the same instant
+	at       [lists]int  // position in each list, from 1; 0: not there
+	by       [lists]rank // what each list is ordered by
 }
 
 // changed notes a change. It ends every pause: what failed or had to wait may now
 // be something else.
-func (e *entry[K]) changed(m moments) {
+func (e *entry[K]) changed(m moments, now time.Time) {
+	if e.waiting.none() {
+		e.rested = !now.Before(e.busy)
+	}
 	e.waiting = e.waiting.merge(m)
 	e.pause, e.failures = time.Time{}, 0
 }
@@ -57,7 +66,7 @@ func (e *entry[K]) changed(m moments) {
 // arrive turns the change that was to come into one that waits.
 func (e *entry[K]) arrive(now time.Time) {
 	if !e.ahead.IsZero() && !e.ahead.After(now) {
-		e.changed(moments{first: e.ahead})
+		e.changed(moments{first: e.ahead}, now)
 		e.ahead = time.Time{}
 	}
 }
@@ -66,6 +75,8 @@ func (e *entry[K]) arrive(now time.Time) {
 // run if something waits by then, else to forget the key.
 func (e *entry[K]) due() time.Time {
 	switch {
+	case e.waiting.none() && e.ahead.IsZero():
+		return later(e.gap, e.busy)
 	case e.waiting.none():
 		return later(e.gap, e.ahead)
 	case e.pause.IsZero():
@@ -75,16 +86,37 @@ func (e *entry[K]) due() time.Time {
 	}
 }
 
-// The lists that an entry can be in: it is asleep, or ready, or ready and urgent
+// leaves returns what part of the bucket has to be left by a run before its first
+// change has waited for the patience.
+func (e *entry[K]) leaves(o Order) float64 {
+	if e.rested {
+		return 0
+	}
+	part, _ := o.Leaves(max(1, e.waiting.changes))
+	return part
+}
+
+// The lists that an entry can be in: it is asleep, or ready and modest, or urgent
 // as well, or none of it while it runs.
 const (
 	asleep = iota // by the time to wake up
 	ready         // by the time of the first change
 	urgent        // by the time of the first urgent change
+	modest        // by what part of the bucket has to be left
 	lists
 )
 
-// list is a heap of entries by time.
+// rank is the place in a list: the less the earlier.
+type rank struct {
+	leaves float64
+	time   time.Time
+}
+
+func (r rank) compare(o rank) int {
+	return cmp.Or(cmp.Compare(r.leaves, o.leaves), r.time.Compare(o.time))
+}
+
+// list is a heap of entries by rank.
 type list[K comparable] struct {
 	number  int
 	entries []*entry[K]
@@ -93,12 +125,12 @@ type list[K comparable] struct {
 var _ heap.Interface = (*list[int])(nil)
 
 // put adds an entry, or moves it.
-func (l *list[K]) put(e *entry[K], by time.Time) {
+func (l *list[K]) put(e *entry[K], by rank) {
 	switch {
 	case e.at[l.number] == 0:
 		e.by[l.number] = by
 		heap.Push(l, e)
-	case !e.by[l.number].Equal(by):
+	case e.by[l.number].compare(by) != 0:
 		e.by[l.number] = by
 		heap.Fix(l, e.at[l.number]-1)
 	}
@@ -125,7 +157,7 @@ func (l *list[K]) Len() int { return len(l.entries) }
 // Less implements heap.Interface.
 func (l *list[K]) Less(i, j int) bool {
 	a, b := l.entries[i], l.entries[j]
-	if c := a.by[l.number].Compare(b.by[l.number]); c != 0 {
+	if c := a.by[l.number].compare(b.by[l.number]); c != 0 {
 		return c < 0
 	}
 	return a.sequence < b.sequence

@@ -14,6 +14,9 @@ const (
 	lastBackoff  = time.Minute
 )
 
+// restAfter is how long a key counts as one that ran a moment ago.
+const restAfter = 10 * time.Second
+
 // Options configure a Queue.
 type Options[K comparable] struct {
 	// Run does the work of a key whose first change happened at since. Of one key
@@ -32,7 +35,7 @@ type Options[K comparable] struct {
 	// Drain returns how long runs under way may go on before their context ends, when
 	// ctx has ended for a cause. Nil: not at all.
 	Drain func(cause error) time.Duration
-	// Order is who goes first. Nil means ByAge.
+	// Order is who goes first, and what is kept in reserve. Nil means ByAge.
 	Order Order
 }
 
@@ -43,6 +46,9 @@ type Change struct {
 	Since time.Time
 	// Urgent changes grow old faster, see Order. One that lies ahead is not urgent.
 	Urgent bool
+	// Size is how many things have changed, for Order to weigh; 0: none that has not
+	// been told of already, or that is known. Of one that lies ahead it does not count.
+	Size int
 }
 
 // Result is how a run went. What it was run for is its age: the time of the
@@ -99,7 +105,7 @@ type Queue[K comparable] struct {
 // New returns an empty queue.
 func New[K comparable](o Options[K]) *Queue[K] {
 	if o.Order == nil {
-		o.Order = ByAge
+		o.Order = ByAge{}
 	}
 	q := &Queue[K]{o: o, wake: make(chan struct{}, 1), entries: map[K]*entry[K]{}}
 	for i := range q.lists {
@@ -126,9 +132,9 @@ func (q *Queue[K]) Add(key K, c Change) {
 	case c.Since.After(now):
 		e.ahead = earlier(e.ahead, c.Since)
 	case c.Urgent:
-		e.changed(moments{c.Since, c.Since})
+		e.changed(moments{c.Since, c.Since, c.Size}, now)
 	default:
-		e.changed(moments{first: c.Since})
+		e.changed(moments{first: c.Since, changes: c.Size}, now)
 	}
 	q.placeLocked(e, now)
 }
@@ -179,18 +185,18 @@ func (q *Queue[K]) placeLocked(e *entry[K], now time.Time) {
 	}
 	due := e.due()
 	if due.After(now) {
-		q.lists[ready].drop(e)
-		q.lists[urgent].drop(e)
-		q.lists[asleep].put(e, due)
+		q.unreadyLocked(e)
+		q.lists[asleep].put(e, rank{time: due})
 	} else {
 		q.lists[asleep].drop(e)
 		if e.waiting.none() {
 			delete(q.entries, e.key)
 			return
 		}
-		q.lists[ready].put(e, e.waiting.first)
+		q.lists[ready].put(e, rank{time: e.waiting.first})
+		q.lists[modest].put(e, rank{e.leaves(q.o.Order), e.waiting.first})
 		if !e.waiting.urgent.IsZero() {
-			q.lists[urgent].put(e, e.waiting.urgent)
+			q.lists[urgent].put(e, rank{time: e.waiting.urgent})
 		}
 	}
 	select {
@@ -199,32 +205,65 @@ func (q *Queue[K]) placeLocked(e *entry[K], now time.Time) {
 	}
 }
 
+// unreadyLocked takes an entry out of the lists of those that are ready.
+func (q *Queue[K]) unreadyLocked(e *entry[K]) {
+	q.lists[ready].drop(e)
+	q.lists[urgent].drop(e)
+	q.lists[modest].drop(e)
+}
+
 // promoteLocked wakes up every entry whose time has come.
 func (q *Queue[K]) promoteLocked(now time.Time) {
-	for e := q.lists[asleep].head(); e != nil && !e.by[asleep].After(now); e = q.lists[asleep].head() {
+	for e := q.lists[asleep].head(); e != nil && !e.by[asleep].time.After(now); e = q.lists[asleep].head() {
 		q.placeLocked(e, now)
 	}
 }
 
-// pop takes the most urgent key that is ready, with the time of its first change,
-// or returns nil. The caller runs it.
-func (q *Queue[K]) pop() (*entry[K], time.Time) {
+// pop takes the key that goes next, with the time of its first change, for a run
+// with a token. If it returns none, one may go after a wait, or when something
+// changes. The caller runs it.
+func (q *Queue[K]) pop(token *Token) (e *entry[K], since time.Time, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	q.promoteLocked(now)
-	e := q.lists[ready].head()
-	if e == nil {
-		return nil, time.Time{}
+	if e, wait = q.chooseLocked(token, now); e == nil {
+		return nil, time.Time{}, wait
 	}
-	if u := q.lists[urgent].head(); u != nil && q.o.Order(now.Sub(e.waiting.first), now.Sub(u.waiting.urgent)) {
-		e = u
-	}
-	q.lists[ready].drop(e)
-	q.lists[urgent].drop(e)
+	q.unreadyLocked(e)
 	e.running = true
 	e.taken, e.waiting = e.waiting, moments{}
-	return e, e.taken.first
+	return e, e.taken.first, 0
+}
+
+// chooseLocked returns the key that goes next: by age, if the oldest may go at all,
+// else the one that has to leave least. If no key may, that is so for a wait.
+func (q *Queue[K]) chooseLocked(token *Token, now time.Time) (*entry[K], time.Duration) {
+	e, u, m := q.lists[ready].head(), q.lists[urgent].head(), q.lists[modest].head()
+	if e == nil {
+		return nil, never
+	}
+	if wait := q.waitLocked(e, token, now); wait > 0 {
+		// Any other is younger, and has to leave more than the most modest.
+		if w := q.waitLocked(m, token, now); w > 0 {
+			return nil, min(wait, w)
+		}
+		return m, 0
+	}
+	if u != nil && q.o.Order.Urgent(now.Sub(e.waiting.first), now.Sub(u.waiting.urgent)) && q.waitLocked(u, token, now) == 0 {
+		return u, 0
+	}
+	return e, 0
+}
+
+// waitLocked returns how long it takes until a key may go that is ready: until the
+// bucket has enough, at most until the first change has waited for the patience.
+func (q *Queue[K]) waitLocked(e *entry[K], token *Token, now time.Time) time.Duration {
+	_, patience := q.o.Order.Leaves(max(1, e.waiting.changes))
+	if left := patience - now.Sub(e.waiting.first); left > 0 {
+		return min(left, token.leaves(e.by[modest].leaves))
+	}
+	return 0
 }
 
 // finish takes in how a run went. Sent says that it made a call.
@@ -239,6 +278,7 @@ func (q *Queue[K]) finish(e *entry[K], r Result, sent bool) {
 	// More would otherwise be a busy loop.
 	if sent || r.outcome == more {
 		e.gap = now.Add(q.o.Gap)
+		e.busy, e.rested = now.Add(restAfter), false
 	}
 	changed := !e.waiting.none()
 	if r.outcome != done {

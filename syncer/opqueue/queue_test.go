@@ -380,25 +380,3 @@ func TestRunsNeedNoTokens(t *testing.T) {
 		require.Equal(t, []time.Duration{0, time.Second}, ran)
 	})
 }
-
-func TestOrders(t *testing.T) {
-	tests := map[string]struct {
-		order          Order
-		oldest, urgent time.Duration
-		urgentFirst    bool
-	}{
-		"by age, the same key":              {ByAge, time.Second, time.Second, true},
-		"by age, nobody has waited long":    {ByAge, 4 * time.Second, 3 * time.Second, false},
-		"by age, at the end of patience":    {ByAge, 4*time.Second + 1, 4 * time.Second, false},
-		"by age, threefold from there":      {ByAge, 10 * time.Second, 6 * time.Second, true},
-		"by age, but no more":               {ByAge, 10*time.Second + 1, 6 * time.Second, false},
-		"oldest first, somebody else older": {OldestFirst, 2 * time.Second, time.Second, false},
-		"oldest first, the same key":        {OldestFirst, time.Second, time.Second, true},
-		"urgent first":                      {UrgentFirst, time.Hour, 0, true},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, test.urgentFirst, test.order(test.oldest, test.urgent))
-		})
-	}
-}

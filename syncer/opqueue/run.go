@@ -30,10 +30,12 @@ func (q *Queue[K]) Run(ctx context.Context) error {
 
 // dispatch brings together, in this order: a key that is ready, a worker, a token;
 // and only then decides which key it is. So nobody holds a token while idle, and
-// the decision is as late as can be.
+// the decision is as late as can be. If no key may go with what would be left in the
+// bucket, the token goes back until one may.
 func (q *Queue[K]) dispatch(ctx, runs context.Context, workers *sync.WaitGroup) error {
 	slots := make(chan struct{}, max(1, q.o.Workers))
-	for q.waitReady(ctx) {
+	wait := time.Duration(0)
+	for q.waitReady(ctx, wait) {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -47,8 +49,9 @@ func (q *Queue[K]) dispatch(ctx, runs context.Context, workers *sync.WaitGroup) 
 			token.Return()
 			break
 		}
-		e, since := q.pop()
-		if e == nil { // It was removed meanwhile.
+		var e *entry[K]
+		var since time.Time
+		if e, since, wait = q.pop(token); e == nil { // Or it was removed meanwhile.
 			token.Return()
 			<-slots
 			continue
@@ -76,12 +79,16 @@ func (q *Queue[K]) run(ctx context.Context, e *entry[K], since time.Time) {
 	q.finish(e, result, q.o.Take == nil || purseOf(ctx).used.Load())
 }
 
-// waitReady waits until a key is ready; false: ctx has ended.
-func (q *Queue[K]) waitReady(ctx context.Context) bool {
+// waitReady waits until a key is ready, and for a while before that, unless
+// something changes; false: ctx has ended.
+func (q *Queue[K]) waitReady(ctx context.Context, wait time.Duration) bool {
 	for {
 		isReady, next := q.look()
-		if isReady || ctx.Err() != nil {
+		if isReady && wait <= 0 || ctx.Err() != nil {
 			return ctx.Err() == nil
+		}
+		if isReady {
+			next = min(next, wait)
 		}
 		timer := time.NewTimer(next)
 		// Each of these is a reason to look again; which one came first is all the same.
@@ -91,23 +98,22 @@ func (q *Queue[K]) waitReady(ctx context.Context) bool {
 		case <-timer.C:
 		}
 		timer.Stop()
+		wait = 0
 	}
 }
 
 // never is longer than any wait: there is nothing to wait for but a change.
 const never = 24 * time.Hour
 
-// look reports whether a key is ready, and if none is, when one will be.
+// look reports whether a key is ready, and when the next one will be.
 func (q *Queue[K]) look() (isReady bool, next time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	q.promoteLocked(now)
-	if q.lists[ready].Len() > 0 {
-		return true, 0
-	}
+	next = never
 	if e := q.lists[asleep].head(); e != nil {
-		return false, e.by[asleep].Sub(now)
+		next = e.by[asleep].time.Sub(now)
 	}
-	return false, never
+	return q.lists[ready].Len() > 0, next
 }

@@ -75,6 +75,21 @@ func (t *Token) stopLocked(s state) {
 	t.sharedTime = t.lane.sharedTime - t.sharedTime
 }
 
+// leaves returns how long it takes until the bucket of its category has a part of
+// what fits in, beside the token. The nil token is of a bucket that never
+// lacks any.
+func (t *Token) leaves(part float64) time.Duration {
+	if t == nil || part <= 0 {
+		return 0
+	}
+	b := t.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := t.lane.category
+	c.fill(time.Now())
+	return c.until(part * c.limit())
+}
+
 // spend uses the token up, if it is one of the budget and category and still held.
 func (t *Token) spend(b *Budget, category string) bool {
 	if t == nil || t.budget != b || t.lane.category.name != category {
