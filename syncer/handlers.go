@@ -71,45 +71,45 @@ func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice) {
 		if g := s.group(b.GroupARN); g != nil && g.held() {
 			s.addBoth(b.GroupARN) // it may not be any more
 		}
-		if went {
-			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Since: since, Urgent: true})
+		if went > 0 {
+			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Since: since, Urgent: true, Size: went})
 		}
-		if came {
-			s.mutations.Add(key{b.GroupARN, register}, opqueue.Change{Since: since})
+		if came > 0 {
+			s.mutations.Add(key{b.GroupARN, register}, opqueue.Change{Since: since, Size: came})
 		}
 	}
 }
 
-// compare reports whether endpoints came that may be wanted now, and whether some went
-// or ceased to be ready. A change of the ports is both: it is every endpoint's.
-func (s *Syncer) compare(before, after *discoveryv1.EndpointSlice) (came, went bool) {
+// compare returns how many endpoints came that may be wanted now, and how many went or
+// ceased to be ready. A change of the ports is both: it is every endpoint's.
+func (s *Syncer) compare(before, after *discoveryv1.EndpointSlice) (came, went int) {
 	if before != nil && after != nil && !equality.Semantic.DeepEqual(before.Ports, after.Ports) {
-		return true, true
+		return max(1, len(after.Endpoints)), max(1, len(before.Endpoints))
 	}
 	was, is := candidates(before), candidates(after)
 	return s.cameTo(was, is), wentFrom(was, is)
 }
 
-// cameTo reports whether endpoints are ready that were not, or may be although they are
+// cameTo counts the endpoints that are ready that were not, or may be although they are
 // not: a pod that waits for its gates is wanted when its containers are ready. If they
 // are not yet, or the pod has not arrived, its own event comes.
-func (s *Syncer) cameTo(was, is map[candidate]bool) bool {
+func (s *Syncer) cameTo(was, is map[candidate]bool) (n int) {
 	for c, ready := range is {
 		if wasReady, had := was[c]; ready && !wasReady || !had && s.containersReady(c) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
-// wentFrom reports whether endpoints are gone or ready no more.
-func wentFrom(was, is map[candidate]bool) bool {
+// wentFrom counts the endpoints that are gone or ready no more.
+func wentFrom(was, is map[candidate]bool) (n int) {
 	for c, wasReady := range was {
 		if ready, has := is[c]; !has || wasReady && !ready {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // candidate is an endpoint of a slice that may be wanted. Of an address that another
