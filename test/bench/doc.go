@@ -6,7 +6,8 @@
 //	traces.go      a fixed history of changes, made from a seed
 //	world.go       the simulated account with its published token buckets, in virtual time
 //	engine.go      who brings the changes to AWS: the product, or a reference
-//	product.go     the real Syncer and AWS clients, over a fake cluster
+//	product.go     the real Syncer and AWS clients, over a fake cluster, with the
+//	               order of its queue or another
 //	reference.go   two simple algorithms to compare with
 //	measure.go     from AWS's record of calls to the wait of every change
 //	bounds.go      the least that any algorithm needs, one that knows the future included

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"time"
+
+	"github.com/tgsync/tgsync/syncer/opqueue"
 )
 
 // Engine brings the changes of a trace to AWS. What it gets to know and when is in
@@ -20,11 +22,14 @@ type entrant struct {
 	make func(ctx context.Context, w *world) (Engine, error)
 }
 
-// The engines, which all play the same traces. Bars are for the product.
+// The engines, which all play the same traces. Bars are for the product. Two of the
+// others are the product with another order of its queue.
 const productName = "tgsync"
 
 var entrants = []entrant{
-	{productName, newProduct},
+	{productName, newProduct(nil)},
+	{"oldest first", newProduct(opqueue.OldestFirst{})},
+	{"deregister first", newProduct(opqueue.UrgentFirst{})},
 	{"one call per change, FIFO", newPerChange},
 	{"one call per key, oldest first, bound early", newPerKey},
 }

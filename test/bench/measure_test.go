@@ -80,13 +80,16 @@ func TestEnginesCarryEverything(t *testing.T) {
 		{At: time.Second + time.Millisecond, Group: 0, Target: 8, Operation: Register},
 		{At: 2 * time.Second, Group: 1, Target: 2, Operation: Deregister},
 	}}
-	calls := map[string]int{entrants[0].name: 3, entrants[1].name: 4, entrants[2].name: 3}
 	for _, e := range entrants {
+		calls := 3
+		if e.name == "one call per change, FIFO" {
+			calls = 4
+		}
 		t.Run(e.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, err := playWith(t.Context(), trace, e)
 				require.NoError(t, err)
-				require.Len(t, p.calls, calls[e.name])
+				require.Len(t, p.calls, calls)
 				require.Equal(t, time.Second, p.calls[0].sent)
 				require.Len(t, p.waits[Register], 3)
 				require.Equal(t, callLatency, p.waits[Register][0])

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/opqueue"
 	"github.com/tgsync/tgsync/syncer/provision"
 	"github.com/tgsync/tgsync/syncer/target"
 )
@@ -37,17 +38,25 @@ type product struct {
 	provision *provision.Loop              // nil: everything is provisioned already
 	// liveSince is since when nobody has led; zero: nobody ever did.
 	liveSince time.Time
+	order     opqueue.Order // nil: the daemon's own
 }
 
 var _ Engine = (*product)(nil)
 
-// newProduct makes the engine for a world that provisioned everything before.
-func newProduct(ctx context.Context, w *world) (Engine, error) {
+// newProduct returns what makes the engine for a world that provisioned everything
+// before.
+func newProduct(order opqueue.Order) func(context.Context, *world) (Engine, error) {
+	return func(ctx context.Context, w *world) (Engine, error) {
+		return makeProduct(ctx, w, order)
+	}
+}
+
+func makeProduct(ctx context.Context, w *world, order opqueue.Order) (Engine, error) {
 	clients, err := w.clients(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &product{liveSince: time.Now().Add(-leaseDuration)}
+	p := &product{liveSince: time.Now().Add(-leaseDuration), order: order}
 	var objects []runtime.Object
 	for g := range w.trace.Groups {
 		p.slices = append(p.slices, heldSlice(g, w.held(g)))
@@ -84,6 +93,7 @@ func (p *product) options(aws api, source syncer.Source, gap time.Duration) sync
 		Events: &record.FakeRecorder{}, Log: slog.New(slog.DiscardHandler),
 		BatchSize: batchSize, BatchInterval: gap, AuditInterval: auditInterval,
 		GracePeriod: gracePeriod, FailOpen: true, Live: syncer.ReadLiveSlices(p.kube.DiscoveryV1()), LiveSince: p.liveSince,
+		Order: p.order,
 	}
 }
 
