@@ -6,7 +6,8 @@
 //
 //	queue.go   Queue: keys that have changed, each once, with the time of the first change
 //	entry.go   where a key stands: asleep until a time, or ready in lists by age and modesty
-//	order.go   Order: which of the keys that are ready goes first, and what it leaves to others
+//	order.go   Order: which of the keys that are ready goes first, and what it leaves to
+//	           others, unless Options.Rank decides
 //	run.go     Run: waits for a ready key, a worker and a token, and only then picks the key
 //	budget.go  Budget: token buckets, of which every call takes from two at once
 //	bucket.go  one bucket: size, refill, what a throttle does to it

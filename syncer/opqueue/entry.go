@@ -143,6 +143,18 @@ func (l *list[K]) drop(e *entry[K]) {
 	}
 }
 
+// best returns the entry with the highest rank; of equals, the one that is first in
+// the list's order. There must be one.
+func (l *list[K]) best(rank func(K) float64) *entry[K] {
+	best, highest := 0, rank(l.entries[0].key)
+	for i := 1; i < len(l.entries); i++ {
+		if r := rank(l.entries[i].key); r > highest || r == highest && l.Less(i, best) {
+			best, highest = i, r
+		}
+	}
+	return l.entries[best]
+}
+
 // head returns the earliest entry, or nil.
 func (l *list[K]) head() *entry[K] {
 	if len(l.entries) == 0 {

@@ -37,6 +37,12 @@ type Options[K comparable] struct {
 	Drain func(cause error) time.Duration
 	// Order is who goes first, and what is kept in reserve. Nil means ByAge.
 	Order Order
+	// Rank, if given, decides instead of Order: of the keys that are ready, the one
+	// with the highest rank goes first, and of equals the one whose first change is
+	// oldest. It is asked for each of them whenever one is picked, with the queue
+	// locked, so it must be quick and must not call the queue; and it can let a key
+	// starve.
+	Rank func(key K) float64
 }
 
 // Change is a reason to run a key. The zero value is one that happened now.
@@ -236,12 +242,16 @@ func (q *Queue[K]) pop(token *Token) (e *entry[K], since time.Time, wait time.Du
 	return e, e.taken.first, 0
 }
 
-// chooseLocked returns the key that goes next: by age, if the oldest may go at all,
-// else the one that has to leave least. If no key may, that is so for a wait.
+// chooseLocked returns the key that goes next: by rank, if there are ranks; else by
+// age, if the oldest may go at all, else the one that has to leave least. If no key
+// may, that is so for a wait.
 func (q *Queue[K]) chooseLocked(token *Token, now time.Time) (*entry[K], time.Duration) {
 	e, u, m := q.lists[ready].head(), q.lists[urgent].head(), q.lists[modest].head()
 	if e == nil {
 		return nil, never
+	}
+	if q.o.Rank != nil {
+		return q.lists[ready].best(q.o.Rank), 0
 	}
 	if wait := q.waitLocked(e, token, now); wait > 0 {
 		// Any other is younger, and has to leave more than the most modest.
