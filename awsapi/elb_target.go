@@ -75,6 +75,9 @@ func readTargets(in []types.TargetHealthDescription) ([]TargetHealth, error) {
 		if h := d.TargetHealth; h != nil {
 			t.State, t.Reason, t.Description = string(h.State), string(h.Reason), aws.ToString(h.Description)
 		}
+		if o := d.AdministrativeOverride; o != nil {
+			t.Override = Override{State: string(o.State), Reason: string(o.Reason), Description: aws.ToString(o.Description)}
+		}
 		all = append(all, t)
 	}
 	return all, nil

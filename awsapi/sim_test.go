@@ -37,6 +37,7 @@ func simulated(t *testing.T, o awssim.Options, observer Observer) (*awssim.Sim, 
 // chapters of its life.
 type account struct {
 	*Clients
+	sim   *awssim.Sim
 	t     *testing.T
 	ctx   context.Context //nolint:containedctx // The test's own, for the shortness of its calls.
 	group string          // security group
@@ -53,7 +54,7 @@ var ours = Tags{"elbv2.k8s.aws/cluster": "demo", "empty": ""}
 func TestLifeOfALoadBalancer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim, c := simulated(t, awssim.Options{}, nil)
-		a := &account{Clients: c, t: t, ctx: t.Context()}
+		a := &account{Clients: c, sim: sim, t: t, ctx: t.Context()}
 		a.securityGroups()
 		a.loadBalancer()
 		a.targetGroup()
@@ -209,6 +210,8 @@ func (a *account) targets() {
 	outside := target.Target{IP: netip.MustParseAddr("192.0.2.1"), Port: 80}
 	require.Equal(a.t, Invalid, ClassOf(a.ELB.RegisterTargets(a.ctx, a.tg.ARN, []target.Target{outside}, nil)))
 
+	a.sim.ShiftZone("ap-northeast-3a", true)
+	defer a.sim.ShiftZone("ap-northeast-3a", false)
 	all, err := a.ELB.DescribeTargetHealth(a.ctx, a.tg.ARN)
 	require.NoError(a.t, err)
 	slices.SortFunc(all, func(a, b TargetHealth) int { return a.Target.Compare(b.Target) })
@@ -217,6 +220,9 @@ func (a *account) targets() {
 	require.Equal(a.t, "ap-northeast-3a", all[0].Zone)
 	require.Equal(a.t, "initial", all[0].State)
 	require.NotEmpty(a.t, all[0].Reason)
+	require.True(a.t, all[0].Override.Active())
+	require.Equal(a.t, "AdministrativeOverride.ZonalShiftActive", all[0].Override.Reason)
+	require.NotEmpty(a.t, all[0].Override.Description)
 	require.Equal(a.t, other, all[1].Target)
 	require.Equal(a.t, StateDraining, all[1].State)
 }

@@ -110,12 +110,29 @@ type TargetHealth struct {
 	State       string // initial, healthy, unhealthy, unused, draining, unavailable
 	Reason      string
 	Description string
+	Override    Override
 }
+
+// Override is what an administrator's act, such as a zonal shift, makes of a target
+// whatever its checks say.
+type Override struct {
+	State       string // no_override, zonal_shift_active, zonal_shift_delegated_to_dns, unknown; empty: AWS did not say
+	Reason      string
+	Description string
+}
+
+// Active reports whether the target is kept from getting traffic.
+func (o Override) Active() bool { return o.State == "zonal_shift_active" }
 
 // States of a target that decide something.
 const (
 	// StateInitial is that of a target that was registered and not yet checked.
 	StateInitial = "initial"
+	// StateHealthy is that of a target that gets requests.
+	StateHealthy = "healthy"
+	// StateUnused is that of a target that nothing checks: of a group that no load
+	// balancer uses, or in a zone that it does not serve.
+	StateUnused = "unused"
 	// StateDraining is that of a target that was deregistered and still finishes what
 	// it has begun.
 	StateDraining = "draining"

@@ -50,7 +50,7 @@ func (s *Sim) forwardLocked(lb *loadBalancer, matched *rule, a action, d decisio
 	if d.group = matched.nextGroup(a.forward); d.group == nil {
 		return d
 	}
-	if d.target = d.group.next(lb, now); d.target == nil {
+	if d.target = d.group.next(lb, s.shifted, now); d.target == nil {
 		return d
 	}
 	if d.target.flights == nil {
@@ -117,11 +117,12 @@ func (r *rule) nextGroup(choices []weightedGroup) *targetGroup {
 }
 
 // next is the target whose turn it is: the one not chosen for longest among the
-// healthy, and if there is none among all that are registered.
-func (g *targetGroup) next(lb *loadBalancer, now time.Time) *registration {
+// healthy, and if there is none among all that are registered. Zones that traffic is
+// shifted away from are left out.
+func (g *targetGroup) next(lb *loadBalancer, shifted map[string]bool, now time.Time) *registration {
 	var best *registration
 	consider := func(r *registration) {
-		if r.routable(lb, now) && (best == nil || r.before(best)) {
+		if r.routable(lb, now) && !shifted[r.zone] && (best == nil || r.before(best)) {
 			best = r
 		}
 	}

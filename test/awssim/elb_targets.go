@@ -22,6 +22,8 @@ type targetHealthResult struct {
 	Target          targetResult
 	HealthCheckPort string
 	TargetHealth    targetStateResult
+
+	AdministrativeOverride *targetStateResult
 }
 
 type targetResult struct {
@@ -77,6 +79,8 @@ func (s *Sim) describeTargetHealthLocked(p *describeTargetHealthParams) (any, er
 			Target:          targetResult{h.key.ip.String(), h.key.port, h.zone},
 			HealthCheckPort: h.healthCheckPort,
 			TargetHealth:    targetStateResult{h.state, h.reason, h.description},
+
+			AdministrativeOverride: s.overrideLocked(h.zone),
 		})
 	}
 	return struct{ TargetHealthDescriptions []targetHealthResult }{results}, nil

@@ -122,6 +122,7 @@ func cloneOf(a account) account {
 		subnets:        copyValues(a.subnets, c.subnet),
 		securityGroups: copyValues(a.securityGroups, c.securityGroup),
 		interfaces:     copyValues(a.interfaces, c.networkInterface),
+		shifted:        maps.Clone(a.shifted),
 	}
 }
 

@@ -19,6 +19,7 @@ type account struct {
 	subnets        map[string]*subnet        // by ID
 	securityGroups map[string]*securityGroup // by ID
 	interfaces     map[string]*networkInterface
+	shifted        map[string]bool // zones that traffic is shifted away from
 }
 
 func newAccount() account {
@@ -31,6 +32,7 @@ func newAccount() account {
 		subnets:        map[string]*subnet{},
 		securityGroups: map[string]*securityGroup{},
 		interfaces:     map[string]*networkInterface{},
+		shifted:        map[string]bool{},
 	}
 }
 
