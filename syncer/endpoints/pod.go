@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,11 +21,14 @@ const (
 // of the cluster is there, and a corev1.Pod takes 1,240 bytes before its first string.
 // A Pod is never changed.
 type Pod struct {
-	// ObjectMeta holds namespace, name, UID and resource version.
+	// ObjectMeta holds namespace, name, UID and resource version, and if the pod has
+	// gates its labels.
 	metav1.ObjectMeta
-	Node            string        // the node that it runs on
-	IPs             [2]netip.Addr // its addresses, one of each family at most; zero: none
-	Gates           []string      // the gates that it declares and that are ours
+	Node  string        // the node that it runs on
+	IPs   [2]netip.Addr // its addresses, one of each family at most; zero: none
+	Gates []string      // the gates that it declares and that are ours
+	// Conditions are those of the gates, as far as it has them.
+	Conditions      []corev1.PodCondition
 	ContainersReady bool
 	// ContainersReadySince is when ContainersReady last changed, in whole seconds.
 	ContainersReadySince metav1.Time
@@ -54,12 +58,24 @@ func PodOf(p *corev1.Pod) *Pod {
 			pod.Gates = append(pod.Gates, name)
 		}
 	}
-	for _, c := range p.Status.Conditions {
+	pod.readConditions(p)
+	return pod
+}
+
+// readConditions reads what the pod says of itself, and with gates what is asked about
+// them.
+func (p *Pod) readConditions(of *corev1.Pod) {
+	if len(p.Gates) > 0 {
+		p.Labels = of.Labels
+	}
+	for _, c := range of.Status.Conditions {
 		if c.Type == corev1.ContainersReady {
-			pod.ContainersReady, pod.ContainersReadySince = c.Status == corev1.ConditionTrue, c.LastTransitionTime
+			p.ContainersReady, p.ContainersReadySince = c.Status == corev1.ConditionTrue, c.LastTransitionTime
+		}
+		if slices.Contains(p.Gates, string(c.Type)) {
+			p.Conditions = append(p.Conditions, c)
 		}
 	}
-	return pod
 }
 
 // Alike reports whether Calculate decides the same with o in the place of p.

@@ -25,7 +25,10 @@ func fullPod() *corev1.Pod {
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, PodIP: "10.0.0.1", PodIPs: []corev1.PodIP{{IP: "10.0.0.1"}, {IP: "2001:db8::1"}},
 			Conditions: []corev1.PodCondition{
-				{Type: corev1.PodReady, Status: no}, {Type: corev1.ContainersReady, Status: yes, LastTransitionTime: metav1.Unix(7, 0)},
+				{Type: corev1.PodReady, Status: no},
+				{Type: endpoints.GateTargetsReady, Status: no, Reason: "Target.Timeout"},
+				{Type: "example.com/warm", Status: yes},
+				{Type: corev1.ContainersReady, Status: yes, LastTransitionTime: metav1.Unix(7, 0)},
 			},
 		},
 	}
@@ -33,9 +36,11 @@ func fullPod() *corev1.Pod {
 
 func TestPodOf(t *testing.T) {
 	want := &endpoints.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: "p1", UID: "u1", ResourceVersion: "7"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: "p1", UID: "u1", ResourceVersion: "7", Labels: map[string]string{"a": "b"}},
 		Node:       "n1", IPs: [2]netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::1")},
-		Gates: []string{endpoints.GateTargetsReady}, ContainersReady: true, ContainersReadySince: metav1.Unix(7, 0),
+		Gates:           []string{endpoints.GateTargetsReady},
+		Conditions:      []corev1.PodCondition{{Type: endpoints.GateTargetsReady, Status: no, Reason: "Target.Timeout"}},
+		ContainersReady: true, ContainersReadySince: metav1.Unix(7, 0),
 	}
 	p := fullPod()
 	require.Equal(t, want, endpoints.PodOf(p))
@@ -51,6 +56,14 @@ func TestPodOf(t *testing.T) {
 	p.Status.PodIPs = []corev1.PodIP{{IP: "none"}, {IP: "10.0.0.2"}, {IP: "10.0.0.3"}}
 	require.Equal(t, [2]netip.Addr{{}, netip.MustParseAddr("10.0.0.2")}, endpoints.PodOf(p).IPs)
 
+	p = fullPod()
+	p.Spec.ReadinessGates = p.Spec.ReadinessGates[1:]
+	ungated := endpoints.PodOf(p)
+	require.Empty(t, ungated.Gates)
+	require.Empty(t, ungated.Labels, "next to nobody asks for them")
+	require.Empty(t, ungated.Conditions)
+
+	want.Labels = nil
 	for _, phase := range []corev1.PodPhase{corev1.PodSucceeded, corev1.PodFailed} {
 		p = fullPod()
 		p.Status.Phase = phase
