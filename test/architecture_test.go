@@ -26,7 +26,7 @@ var law = map[string][]string{
 	"cmd/tgsync":       {"awsapi", "metrics", "syncer", "syncer/endpoints", "syncer/ingress", "syncer/lease", "syncer/provision", "syncer/target"},
 	"syncer":           {"awsapi", "metrics", "syncer/endpoints", "syncer/ingress", "syncer/lease", "syncer/opqueue", "syncer/provision", "syncer/readiness", "syncer/target"},
 	"syncer/provision": {"awsapi", "metrics", "syncer/ingress", "syncer/target"},
-	"syncer/readiness": {"awsapi", "metrics", "syncer/target"},
+	"syncer/readiness": {"awsapi", "metrics", "syncer/endpoints", "syncer/opqueue", "syncer/target"},
 	"syncer/endpoints": {"syncer/target"},
 	"syncer/ingress":   {"syncer/target"},
 	"syncer/target":    nil,
