@@ -35,6 +35,9 @@ type Metrics struct {
 	tokenWait    *prometheus.HistogramVec
 	drift        prometheus.Counter
 	guardHolds   *prometheus.CounterVec
+	targetReady  prometheus.Histogram
+	gateLag      prometheus.Histogram
+	gateTimeouts prometheus.Counter
 	passes       *prometheus.CounterVec
 	passDuration prometheus.Histogram
 }
@@ -80,6 +83,21 @@ func New(version string) *Metrics {
 			Namespace: namespace, Name: "guard_holds_total",
 			Help: "Times that a guard began to keep targets of a group registered.",
 		}, []string{"guard"}),
+		targetReady: f.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "target_ready_duration_seconds",
+			Help:    "Time from AWS's answer to the registration of a gated pod's target until the pod's gate was opened.",
+			Buckets: latencyBuckets,
+		}),
+		gateLag: f.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "gate_lag_seconds",
+			Help: "Time from a target's becoming healthy until the pod's gate was opened, at most: " +
+				"nobody tells when it becomes healthy, so it counts from the last moment at which it was not.",
+			Buckets: latencyBuckets,
+		}),
+		gateTimeouts: f.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "gate_timeouts_total",
+			Help: "Gates that were opened because a target group could not take the pod for TGSYNC_GATE_TIMEOUT.",
+		}),
 		passes: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "ingress_group_passes_total",
 			Help: "Provisioning passes over an Ingress group by result: ok, or the class of the error.",
@@ -120,6 +138,28 @@ func (m *Metrics) WatchPending(operation string, groups func() int, oldest func(
 
 // DriftFound records targets that somebody else changed.
 func (m *Metrics) DriftFound(targets int) { m.drift.Add(float64(targets)) }
+
+// GateOpened records that a gate was opened: how long after AWS took the registration
+// of the target, and how long at most after it could have been opened. Zero: not known.
+func (m *Metrics) GateOpened(sinceRegistered, lag time.Duration) {
+	if sinceRegistered > 0 {
+		m.targetReady.Observe(sinceRegistered.Seconds())
+	}
+	if lag > 0 {
+		m.gateLag.Observe(lag.Seconds())
+	}
+}
+
+// GateTimedOut records that a gate was opened without a target group in trouble.
+func (m *Metrics) GateTimedOut() { m.gateTimeouts.Inc() }
+
+// WatchGates shows how many pods wait for a target to become healthy. The function is
+// asked at every scrape.
+func (m *Metrics) WatchGates(waiting func() int) {
+	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "gates_waiting", Help: "Pods whose containers are ready and whose readiness gate is not open yet, summed over their target groups.",
+	}, func() float64 { return float64(waiting()) })
+}
 
 // GuardHolds records that a guard began to hold targets of a group.
 func (m *Metrics) GuardHolds(guard string) { m.guardHolds.WithLabelValues(guard).Inc() }

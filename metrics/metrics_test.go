@@ -47,6 +47,10 @@ func TestMetrics(t *testing.T) {
 	})
 	m.DriftFound(2)
 	m.GuardHolds("live_read")
+	m.GateOpened(20*time.Second, 0)
+	m.GateOpened(0, time.Second)
+	m.GateTimedOut()
+	m.WatchGates(func() int { return 4 })
 	leads := false
 	m.WatchLeader(func() bool { return leads })
 	m.TargetsProgrammed("register", 7, 300*time.Millisecond)
@@ -69,6 +73,10 @@ func TestMetrics(t *testing.T) {
 		`tgsync_groups{state="synced"} 0`,
 		`tgsync_targets{state="healthy",target_group="web"} 2`,
 		`tgsync_guard_holds_total{guard="live_read"} 1`,
+		`tgsync_target_ready_duration_seconds_sum 20`,
+		`tgsync_gate_lag_seconds_count 1`,
+		`tgsync_gate_timeouts_total 1`,
+		`tgsync_gates_waiting 4`,
 		`tgsync_drift_repaired_total 2`,
 		`tgsync_leader 0`,
 		`tgsync_token_wait_seconds_sum{bucket="elb-account"} 1`,

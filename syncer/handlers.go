@@ -3,6 +3,7 @@ package syncer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,11 +42,14 @@ func (s *Syncer) addHandlers() error {
 	err = s.handlers.add(s.o.Informers.Services.Informer(), cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, initial bool) {
 			if !initial {
-				s.serviceEvent(obj)
+				s.serviceEvent(nil, obj)
 			}
 		},
-		UpdateFunc: func(_, obj any) { s.serviceEvent(obj) },
-		DeleteFunc: func(obj any) { s.serviceEvent(obj) },
+		UpdateFunc: func(old, obj any) {
+			before, _ := object[*corev1.Service](old)
+			s.serviceEvent(before, obj)
+		},
+		DeleteFunc: func(obj any) { s.serviceEvent(nil, obj) },
 	})
 	if err != nil {
 		return fmt.Errorf("handle Services: %w", err)
@@ -67,6 +71,7 @@ func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice) {
 		return
 	}
 	came, went := s.compare(before, after)
+	s.gatesShown(slice)
 	for _, b := range s.index.Load().byService[serviceOf(slice)] {
 		if g := s.group(b.GroupARN); g != nil && g.held() {
 			s.addBoth(b.GroupARN) // it may not be any more
@@ -148,10 +153,13 @@ func (s *Syncer) containersReady(c candidate) bool {
 	return pod != nil && pod.ContainersReady
 }
 
-// serviceEvent notes that a Service's ports may differ now.
-func (s *Syncer) serviceEvent(obj any) {
+// serviceEvent notes that a Service's ports may differ now, or the pods that it selects.
+func (s *Syncer) serviceEvent(before *corev1.Service, obj any) {
 	if svc, ok := object[*corev1.Service](obj); ok {
 		s.serviceChanged(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name})
+		if before == nil || !maps.Equal(before.Spec.Selector, svc.Spec.Selector) {
+			s.gates.Rebound()
+		}
 	}
 }
 

@@ -14,18 +14,30 @@ import (
 )
 
 // addPodHandlers makes changes of pods and nodes into keys. A pod that is gone makes
-// none: its slice follows, and until then nothing is decided about it.
+// none: its slice follows, and until then nothing is decided about it. Whoever opens
+// gates is told of every change of a pod that has some.
 func (s *Syncer) addPodHandlers() error {
 	err := s.handlers.add(s.o.Informers.pods, cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, initial bool) {
 			if pod, ok := obj.(*endpoints.Pod); ok && !initial {
 				s.podChanged(pod)
+				s.gateChanged(pod)
 			}
 		},
 		UpdateFunc: func(old, obj any) {
 			before, had := old.(*endpoints.Pod)
-			if pod, ok := obj.(*endpoints.Pod); ok && had && !before.Alike(pod) {
+			pod, ok := obj.(*endpoints.Pod)
+			if !ok || !had {
+				return
+			}
+			if !before.Alike(pod) {
 				s.podChanged(pod)
+			}
+			s.gateChanged(pod)
+		},
+		DeleteFunc: func(obj any) {
+			if pod, ok := object[*endpoints.Pod](obj); ok {
+				s.gateChanged(pod)
 			}
 		},
 	})
@@ -63,6 +75,24 @@ func (s *Syncer) podChanged(pod *endpoints.Pod) {
 	}
 	for svc := range servicesOf(shown) {
 		s.serviceChanged(svc)
+	}
+}
+
+// gateChanged notes that the gates of a pod may differ now.
+func (s *Syncer) gateChanged(pod *endpoints.Pod) {
+	if len(pod.Gates) > 0 {
+		s.gates.PodChanged(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
+	}
+}
+
+// gatesShown notes that a slice shows pods, or shows them no more.
+func (s *Syncer) gatesShown(slice *discoveryv1.EndpointSlice) {
+	for n := range slice.Endpoints {
+		if ref := slice.Endpoints[n].TargetRef; ref != nil {
+			if pod := s.o.Informers.pod(types.NamespacedName{Namespace: slice.Namespace, Name: ref.Name}); pod != nil {
+				s.gateChanged(pod)
+			}
+		}
 	}
 }
 

@@ -75,3 +75,13 @@ func (g *group) status(b target.Binding, pending bool) Status {
 	}
 	return st
 }
+
+// GatesWaiting returns how many pods wait for a target of theirs to become healthy,
+// summed over the groups.
+func (s *Syncer) GatesWaiting() int {
+	waiting := 0
+	for _, w := range s.gates.Waiting() {
+		waiting += w.Pods
+	}
+	return waiting
+}

@@ -12,12 +12,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/opqueue"
+	"github.com/tgsync/tgsync/syncer/readiness"
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
@@ -53,7 +55,10 @@ type Tokens interface {
 type Source interface {
 	// Bindings returns the bindings of today. The slice is not changed afterwards.
 	Bindings() []target.Binding
-	// Changed signals that Bindings differ. One receiver is served.
+	// Missing returns the bindings of groups that are wanted and do not exist yet, and
+	// whether it is known what is wanted.
+	Missing() ([]target.Binding, bool)
+	// Changed signals that Bindings or Missing differ. One receiver is served.
 	Changed() <-chan struct{}
 }
 
@@ -64,6 +69,7 @@ type Metrics interface {
 	DriftFound(targets int)
 	// GuardHolds counts the times that a guard began to hold targets of a group.
 	GuardHolds(guard string)
+	readiness.Metrics
 }
 
 // Options configure a Syncer.
@@ -73,6 +79,7 @@ type Options struct {
 	Source        Source
 	Informers     *Informers
 	Live          LiveSlices
+	Pods          typedcorev1.PodsGetter // for their conditions; no limit of requests
 	Metrics       Metrics
 	Events        record.EventRecorder
 	Log           *slog.Logger
@@ -81,6 +88,8 @@ type Options struct {
 	AuditInterval time.Duration // how often a group is compared with AWS although nothing has changed
 	GracePeriod   time.Duration // how long targets are held of which it is not found whether they are wanted
 	FailOpen      bool          // hold the targets of a Service none of whose pods is ready
+	GateLatch     bool          // a readiness gate that was opened stays open
+	GateTimeout   time.Duration // how long a readiness gate waits for a target group in trouble
 	// LiveSince is from when on nobody has taken care of changes: these go first. Zero:
 	// there is none such.
 	LiveSince time.Time
@@ -97,6 +106,7 @@ type Syncer struct {
 	handlers  handlers // taken away by Run
 	zones     *zones
 	live      *liveReads
+	gates     *readiness.Gates
 
 	// mu guards groups; a group has a lock of its own.
 	mu     sync.Mutex
@@ -107,6 +117,27 @@ type Syncer struct {
 type index struct {
 	byARN     map[string]target.Binding
 	byService map[types.NamespacedName][]target.Binding
+	// byNamespace has those of groups that do not exist yet, too, once complete says
+	// that these are known.
+	byNamespace map[string][]target.Binding
+	complete    bool
+}
+
+func indexOf(source Source) *index {
+	all := source.Bindings()
+	missing, complete := source.Missing()
+	i := &index{
+		byARN: map[string]target.Binding{}, byService: map[types.NamespacedName][]target.Binding{},
+		byNamespace: map[string][]target.Binding{}, complete: complete,
+	}
+	for _, b := range all {
+		i.byARN[b.GroupARN] = b
+		i.byService[b.Service] = append(i.byService[b.Service], b)
+	}
+	for _, b := range slices.Concat(all, missing) {
+		i.byNamespace[b.Service.Namespace] = append(i.byNamespace[b.Service.Namespace], b)
+	}
+	return i
 }
 
 // New returns a Syncer whose event handlers are in place. Run does the work.
@@ -124,6 +155,7 @@ func New(o Options) (*Syncer, error) {
 		// never much of that.
 		Order: opqueue.UrgentFirst{},
 	})
+	s.gates = s.newGates()
 	s.index.Store(&index{})
 	if err := s.addHandlers(); err != nil {
 		return nil, errors.Join(err, s.handlers.remove())
@@ -143,6 +175,7 @@ func (s *Syncer) Run(ctx context.Context) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.mutations.Run(ctx) })
 	g.Go(func() error { return s.reads.Run(ctx) })
+	g.Go(func() error { return s.gates.Run(ctx) })
 	g.Go(func() error {
 		s.live.run(ctx, func(service types.NamespacedName) {
 			for _, b := range s.index.Load().byService[service] {
@@ -178,11 +211,7 @@ func drain(cause error) time.Duration {
 // rebind takes over the bindings of today: a new group is observed first, one
 // that is bound no more is forgotten.
 func (s *Syncer) rebind() {
-	next := &index{byARN: map[string]target.Binding{}, byService: map[types.NamespacedName][]target.Binding{}}
-	for _, b := range s.o.Source.Bindings() {
-		next.byARN[b.GroupARN] = b
-		next.byService[b.Service] = append(next.byService[b.Service], b)
-	}
+	next := indexOf(s.o.Source)
 	previous := s.index.Swap(next)
 	s.mu.Lock()
 	for arn, g := range s.groups {
@@ -208,6 +237,7 @@ func (s *Syncer) rebind() {
 		}
 	}
 	s.begin(fresh)
+	s.gates.Rebound()
 }
 
 // unbindLocked lets go of a group that is bound no more.
@@ -220,6 +250,7 @@ func (s *Syncer) unbindLocked(g *group) {
 	s.mutations.Remove(key{g.arn, register})
 	s.mutations.Remove(key{g.arn, deregister})
 	s.reads.Remove(key{g.arn, observe})
+	s.gates.Forget(g.arn)
 }
 
 // headStart is what the calls for changes that nobody has taken care of get before

@@ -115,6 +115,7 @@ func (s *Syncer) after(ctx context.Context, c call) opqueue.Result {
 		latency := time.Since(c.since)
 		log.InfoContext(ctx, "targets programmed", slog.Duration("latency", latency.Round(time.Millisecond)))
 		s.o.Metrics.TargetsProgrammed(string(c.key.op), len(c.batch), latency)
+		s.tellGates(c)
 		if c.more {
 			return opqueue.More()
 		}
@@ -169,23 +170,34 @@ func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result
 	if g == nil {
 		return opqueue.Done()
 	}
-	generation := g.currentGeneration()
-	health, err := s.o.AWS.DescribeTargetHealth(ctx, k.arn)
+	began := time.Now()
+	health, o, err := s.read(ctx, g)
 	if err != nil {
 		s.o.Log.WarnContext(ctx, "cannot observe a target group", slog.String("target_group", k.arn), slog.Any("error", err))
 		return opqueue.Retry()
 	}
-	o := g.observedAt(generation, health)
+	s.gates.Observed(k.arn, began, health)
 	if o.stale {
 		return opqueue.More()
-	}
-	if o.drift > 0 {
-		s.o.Log.WarnContext(ctx, "a target group drifted", slog.String("target_group", k.arn), slog.Int("targets", o.drift))
-		s.o.Metrics.DriftFound(o.drift)
 	}
 	s.reads.Add(k, opqueue.Change{Since: g.nextLook(s.o.AuditInterval)})
 	s.addBoth(k.arn)
 	return opqueue.Done()
+}
+
+// read asks AWS what a group has, and takes the answer in.
+func (s *Syncer) read(ctx context.Context, g *group) ([]awsapi.TargetHealth, observation, error) {
+	generation := g.currentGeneration()
+	health, err := s.o.AWS.DescribeTargetHealth(ctx, g.arn)
+	if err != nil {
+		return nil, observation{}, err
+	}
+	o := g.observedAt(generation, health)
+	if o.drift > 0 {
+		s.o.Log.WarnContext(ctx, "a target group drifted", slog.String("target_group", g.arn), slog.Int("targets", o.drift))
+		s.o.Metrics.DriftFound(o.drift)
+	}
+	return health, o, nil
 }
 
 // addMissing adds the keys of the operations that a group needs now.

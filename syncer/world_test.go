@@ -92,6 +92,7 @@ func inWorldWith(t *testing.T, switches awssim.Switches, test func(w *world)) {
 type source struct {
 	mu       sync.Mutex
 	bindings []target.Binding
+	missing  []target.Binding
 	changed  chan struct{}
 }
 
@@ -99,6 +100,12 @@ func (s *source) Bindings() []target.Binding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.bindings)
+}
+
+func (s *source) Missing() ([]target.Binding, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.missing), true
 }
 
 func (s *source) Changed() <-chan struct{} { return s.changed }
@@ -119,6 +126,7 @@ type recorder struct {
 	latencies []time.Duration
 	drift     int
 	holds     map[string]int
+	lags      []time.Duration // of gates that were opened
 }
 
 func (r *recorder) TargetsProgrammed(_ string, _ int, latency time.Duration) {
@@ -142,6 +150,14 @@ func (r *recorder) GuardHolds(guard string) {
 	r.holds[guard]++
 }
 
+func (r *recorder) GateOpened(_, lag time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lags = append(r.lags, lag)
+}
+
+func (r *recorder) GateTimedOut() {}
+
 // options are those of a Syncer in this world.
 func (w *world) options(informers *syncer.Informers) syncer.Options {
 	return syncer.Options{
@@ -149,6 +165,7 @@ func (w *world) options(informers *syncer.Informers) syncer.Options {
 		Live: syncer.ReadLiveSlices(w.kube.DiscoveryV1()), Events: w.events,
 		BatchSize: 200, BatchInterval: 200 * time.Millisecond, AuditInterval: auditInterval,
 		GracePeriod: gracePeriod, FailOpen: true, LiveSince: w.liveSince,
+		Pods: w.kube.CoreV1(), GateLatch: true, GateTimeout: 10 * time.Minute,
 	}
 }
 

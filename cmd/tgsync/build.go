@@ -55,6 +55,7 @@ type parts struct {
 type clients struct {
 	kube   kubernetes.Interface
 	leases coordinationv1.LeasesGetter
+	pods   typedcorev1.PodsGetter // for conditions: many at once, and none may wait
 	aws    *awsapi.Clients
 }
 
@@ -87,6 +88,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 			func() time.Duration { _, oldest := d.pending(op); return oldest })
 	}
 	d.metrics.WatchGroups(stateNames(), d.groups)
+	d.metrics.WatchGates(d.gatesWaiting)
 	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Log: log}
 	return d, nil
 }
@@ -140,6 +142,11 @@ func connect(ctx context.Context, c config, fence *lease.Fence, m *metrics.Metri
 	rc.Wrap(fence.Wrap)
 	if cl.kube, err = kubernetes.NewForConfig(rc); err != nil {
 		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
+	}
+	patches := rest.CopyConfig(rc)
+	patches.QPS = -1
+	if cl.pods, err = typedcorev1.NewForConfig(patches); err != nil {
+		return cl, fmt.Errorf("configure the client for Pods: %w", err)
 	}
 	cl.aws, err = awsapi.New(ctx, awsapi.Options{Observer: m, Fence: fence.Check, Share: c.APIShare, Version: version})
 	return cl, err

@@ -24,6 +24,8 @@ type config struct {
 	ProvisionAuditInterval time.Duration `env:"TGSYNC_PROVISION_AUDIT_INTERVAL" envDefault:"1h" doc:"How often each load balancer with its rules and target groups is read again and put right, although nothing has changed in the cluster, 10m to 24h."`
 	GracePeriod            time.Duration `env:"TGSYNC_GRACE_PERIOD" envDefault:"60s" doc:"How long targets stay registered whose Service, Service port or EndpointSlices are not found, 0 to 1h. A Service that is deleted and made again keeps its targets."`
 	FailOpen               bool          `env:"TGSYNC_FAIL_OPEN" envDefault:"true" doc:"Keep the targets of a Service registered when all its pods become not ready and none is terminating, and those on nodes that have stopped reporting when there are no others."`
+	GateLatch              bool          `env:"TGSYNC_GATE_LATCH" envDefault:"true" doc:"A readiness gate that was opened for a pod stays open. With false it follows the health of the target, as the AWS Load Balancer Controller's gates do."`
+	GateTimeout            time.Duration `env:"TGSYNC_GATE_TIMEOUT" envDefault:"10m" doc:"How long a readiness gate waits for a target group that is missing, not used by a load balancer, or cannot take the pod; then it is opened with a warning event. 0: for ever."`
 	APIShare               float64       `env:"TGSYNC_API_SHARE" envDefault:"0.8" doc:"Share of AWS's published API rates that tgsync uses, above 0, at most 1. The rates belong to the whole account and Region."`
 	LeaseName              string        `env:"TGSYNC_LEASE_NAME" envDefault:"tgsync" doc:"Name of the Lease whose holder leads: of all replicas, it alone writes."`
 	LeaseNamespace         string        `env:"TGSYNC_LEASE_NAMESPACE,expand" envDefault:"${POD_NAMESPACE}" doc:"Namespace of the Lease. Empty: that of the pod's service account."`
@@ -97,6 +99,7 @@ func (c config) validate() error {
 		fmt.Sprintf("above 0 and below %v, TGSYNC_LEASE_RENEW_DEADLINE / 1.2", c.LeaseRenewDeadline*10/12))
 	check(c.LeaseName != "", "TGSYNC_LEASE_NAME", `""`, "a name")
 	check(c.GracePeriod >= 0 && c.GracePeriod <= maxGracePeriod, "TGSYNC_GRACE_PERIOD", c.GracePeriod, fmt.Sprintf("within 0s to %v", maxGracePeriod))
+	check(c.GateTimeout >= 0, "TGSYNC_GATE_TIMEOUT", c.GateTimeout, "0 or more")
 	check(c.APIShare > 0 && c.APIShare <= 1, "TGSYNC_API_SHARE", c.APIShare, "above 0 and at most 1")
 	return errors.Join(errs...)
 }

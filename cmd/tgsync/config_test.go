@@ -14,7 +14,7 @@ func TestLoadConfig(t *testing.T) {
 	require.Equal(t, config{
 		ClusterName: "demo", IngressClass: "alb", BatchSize: 200, BatchInterval: 200 * time.Millisecond,
 		LeaseName: "tgsync", LeaseDuration: 6 * time.Second, LeaseRenewDeadline: 4 * time.Second, LeaseRetryPeriod: time.Second,
-		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, GracePeriod: time.Minute, FailOpen: true, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
+		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, GracePeriod: time.Minute, FailOpen: true, GateLatch: true, GateTimeout: 10 * time.Minute, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
 	}, c)
 }
 

@@ -32,6 +32,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: loop, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
 		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
+		Pods: d.clients.pods, GateLatch: d.config.GateLatch, GateTimeout: d.config.GateTimeout,
 		Live: syncer.ReadLiveSlices(d.clients.kube.DiscoveryV1()), LiveSince: liveSince,
 	})
 	if err != nil {
@@ -104,6 +105,15 @@ func (d *parts) groups() []metrics.Group {
 		})
 	}
 	return groups
+}
+
+// gatesWaiting returns how many pods wait for their gates.
+func (d *parts) gatesWaiting() int {
+	s := d.syncer.Load()
+	if s == nil {
+		return 0
+	}
+	return s.GatesWaiting()
 }
 
 // stateNames returns the states that a group can be in.

@@ -25,6 +25,7 @@ const (
 	batchInterval = 200 * time.Millisecond
 	auditInterval = 10 * time.Minute
 	gracePeriod   = time.Minute
+	gateTimeout   = 10 * time.Minute
 	leaseDuration = 6 * time.Second
 )
 
@@ -93,6 +94,7 @@ func (p *product) options(aws api, source syncer.Source, gap time.Duration) sync
 		Events: &record.FakeRecorder{}, Log: slog.New(slog.DiscardHandler),
 		BatchSize: batchSize, BatchInterval: gap, AuditInterval: auditInterval,
 		GracePeriod: gracePeriod, FailOpen: true, Live: syncer.ReadLiveSlices(p.kube.DiscoveryV1()), LiveSince: p.liveSince,
+		Pods: p.kube.CoreV1(), GateLatch: true, GateTimeout: gateTimeout,
 		Order: p.order,
 	}
 }
@@ -171,6 +173,9 @@ type fixed []target.Binding
 // Bindings implements syncer.Source.
 func (f fixed) Bindings() []target.Binding { return f }
 
+// Missing implements syncer.Source.
+func (fixed) Missing() ([]target.Binding, bool) { return nil, true }
+
 // Changed implements syncer.Source: never.
 func (fixed) Changed() <-chan struct{} { return nil }
 
@@ -185,6 +190,12 @@ func (unmeasured) DriftFound(int) {}
 
 // GuardHolds implements syncer.Metrics.
 func (unmeasured) GuardHolds(string) {}
+
+// GateOpened implements syncer.Metrics.
+func (unmeasured) GateOpened(_, _ time.Duration) {}
+
+// GateTimedOut implements syncer.Metrics.
+func (unmeasured) GateTimedOut() {}
 
 // GroupPass implements provision.Metrics.
 func (unmeasured) GroupPass(string, time.Duration) {}
