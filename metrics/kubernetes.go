@@ -7,30 +7,27 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	clientmetrics "k8s.io/client-go/tools/metrics"
 	"k8s.io/client-go/util/workqueue"
 )
 
-// client-go takes its metrics providers once per process, in package variables.
-// The first Metrics of a process gets them; a second one (in a test) has none.
-var kubernetesOnce sync.Once
-
-// registerKubernetes hooks client-go's own measurements up to f.
-func registerKubernetes(f promauto.Factory) {
-	kubernetesOnce.Do(func() {
-		workqueue.SetProvider(newQueueMetrics(f))
-		clientmetrics.Register(clientmetrics.RegisterOpts{
-			RequestLatency: requestLatency{f.NewHistogramVec(prometheus.HistogramOpts{
-				Name: "rest_client_request_duration_seconds", Help: "Duration of a request to the Kubernetes API, by verb.",
-				Buckets: latencyBuckets,
-			}, []string{"verb"})},
-			RequestResult: requestResult{f.NewCounterVec(prometheus.CounterOpts{
-				Name: "rest_client_requests_total", Help: "Requests to the Kubernetes API by status code and method.",
-			}, []string{"code", "method"})},
-		})
-	})
-}
+// kubernetesMetrics returns client-go's own measurements. client-go takes its
+// providers once per process, in package variables, and a second registration is
+// lost without a word. So these metrics belong to the process, like those of the Go
+// runtime: every Metrics of a process shows the same ones.
+var kubernetesMetrics = sync.OnceValue(func() []prometheus.Collector {
+	latency := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "rest_client_request_duration_seconds", Help: "Duration of a request to the Kubernetes API, by verb.",
+		Buckets: latencyBuckets,
+	}, []string{"verb"})
+	results := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rest_client_requests_total", Help: "Requests to the Kubernetes API by status code and method.",
+	}, []string{"code", "method"})
+	clientmetrics.Register(clientmetrics.RegisterOpts{RequestLatency: requestLatency{latency}, RequestResult: requestResult{results}})
+	queues := newQueueMetrics()
+	workqueue.SetProvider(queues)
+	return append(queues.collectors(), latency, results)
+})
 
 type requestLatency struct{ h *prometheus.HistogramVec }
 
@@ -54,16 +51,16 @@ type queueMetrics struct {
 
 var _ workqueue.MetricsProvider = (*queueMetrics)(nil)
 
-func newQueueMetrics(f promauto.Factory) *queueMetrics {
+func newQueueMetrics() *queueMetrics {
 	name := []string{"name"}
 	gauge := func(n, help string) *prometheus.GaugeVec {
-		return f.NewGaugeVec(prometheus.GaugeOpts{Subsystem: "workqueue", Name: n, Help: help}, name)
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Subsystem: "workqueue", Name: n, Help: help}, name)
 	}
 	counter := func(n, help string) *prometheus.CounterVec {
-		return f.NewCounterVec(prometheus.CounterOpts{Subsystem: "workqueue", Name: n, Help: help}, name)
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: "workqueue", Name: n, Help: help}, name)
 	}
 	histogram := func(n, help string) *prometheus.HistogramVec {
-		return f.NewHistogramVec(prometheus.HistogramOpts{Subsystem: "workqueue", Name: n, Help: help, Buckets: latencyBuckets}, name)
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Subsystem: "workqueue", Name: n, Help: help, Buckets: latencyBuckets}, name)
 	}
 	return &queueMetrics{
 		depth:      gauge("depth", "Items that wait in the queue."),
@@ -74,6 +71,10 @@ func newQueueMetrics(f promauto.Factory) *queueMetrics {
 		latency:    histogram("queue_duration_seconds", "How long an item waits in the queue."),
 		work:       histogram("work_duration_seconds", "How long it takes to process an item."),
 	}
+}
+
+func (q *queueMetrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{q.depth, q.unfinished, q.longest, q.adds, q.retries, q.latency, q.work}
 }
 
 func (q *queueMetrics) NewDepthMetric(name string) workqueue.GaugeMetric {

@@ -43,10 +43,12 @@ type Metrics struct {
 }
 
 // New returns the metrics of a daemon of the given version, on a registry of
-// their own together with those of the Go runtime, the process and client-go.
+// their own. With them are those of the Go runtime, the process and client-go, which
+// belong to the process: a second Metrics shows them too.
 func New(version string) *Metrics {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(kubernetesMetrics()...)
 	f := promauto.With(reg)
 	f.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is in the label.",
@@ -107,7 +109,6 @@ func New(version string) *Metrics {
 			Buckets: latencyBuckets,
 		}),
 	}
-	registerKubernetes(f)
 	return m
 }
 

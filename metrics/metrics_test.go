@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/tgsync/tgsync/metrics"
@@ -37,9 +41,6 @@ func get(t *testing.T, s *metrics.Server, path string, status int) string {
 // TestMetrics records one of each and looks at what Prometheus would see.
 func TestMetrics(t *testing.T) {
 	m := metrics.New("v1.2.3")
-	queue := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "registration"})
-	defer queue.ShutDown()
-	queue.Add("x")
 	groups, oldest := 0, time.Duration(0)
 	m.WatchPending("register", func() int { return groups }, func() time.Duration { return oldest })
 	m.WatchGroups([]string{"held", "synced"}, func() []metrics.Group {
@@ -81,7 +82,6 @@ func TestMetrics(t *testing.T) {
 		`tgsync_leader 0`,
 		`tgsync_token_wait_seconds_sum{bucket="elb-account"} 1`,
 		`tgsync_ingress_group_passes_total{result="ok"} 1`,
-		`workqueue_depth{name="registration"} 1`,
 		`go_goroutines`,
 	} {
 		require.Contains(t, text, want)
@@ -91,6 +91,35 @@ func TestMetrics(t *testing.T) {
 	text = scrape(t, m)
 	require.Contains(t, text, `tgsync_oldest_pending_change_seconds{operation="register"} 90`, "asked at every scrape")
 	require.Contains(t, text, `tgsync_leader 1`)
+}
+
+// TestClientGo: client-go has one place for its measurements, and every Metrics of
+// the process shows them, not only the first.
+func TestClientGo(t *testing.T) {
+	first, second := metrics.New("first"), metrics.New("second")
+	queue := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: t.Name()})
+	defer queue.ShutDown()
+	depth := func(n int) {
+		for _, m := range []*metrics.Metrics{first, second} {
+			require.Contains(t, scrape(t, m), fmt.Sprintf("workqueue_depth{name=%q} %d\n", t.Name(), n))
+		}
+	}
+	queue.Add("x")
+	depth(1)
+	item, _ := queue.Get()
+	queue.Done(item)
+	depth(0)
+
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	require.NoError(t, err)
+	_, err = client.CoreV1().Nodes().Get(t.Context(), "none", metav1.GetOptions{})
+	require.Error(t, err)
+	for _, m := range []*metrics.Metrics{first, second} {
+		require.Regexp(t, `rest_client_requests_total\{code="404",method="GET"\} [1-9]`, scrape(t, m))
+		require.Regexp(t, `rest_client_request_duration_seconds_count\{verb="GET"\} [1-9]`, scrape(t, m))
+	}
 }
 
 func TestReadiness(t *testing.T) {
