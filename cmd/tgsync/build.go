@@ -108,7 +108,7 @@ func newCandidate(c config, cl clients, fence *lease.Fence, log *slog.Logger) (*
 		namespace = strings.TrimSpace(string(text))
 	}
 	return lease.New(lease.Options{
-		Client: cl.leases, Namespace: namespace, Name: c.LeaseName, Identity: identity,
+		Client: cl.leases, Watcher: cl.kube.CoordinationV1(), Namespace: namespace, Name: c.LeaseName, Identity: identity,
 		Duration: c.LeaseDuration, RenewDeadline: c.LeaseRenewDeadline, RetryPeriod: c.LeaseRetryPeriod,
 		Fence: fence, Log: log,
 	}), nil

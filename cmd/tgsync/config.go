@@ -31,7 +31,7 @@ type config struct {
 	LeaseNamespace         string        `env:"TGSYNC_LEASE_NAMESPACE,expand" envDefault:"${POD_NAMESPACE}" doc:"Namespace of the Lease. Empty: that of the pod's service account."`
 	LeaseDuration          time.Duration `env:"TGSYNC_LEASE_DURATION" envDefault:"6s" doc:"How long after its last renewal of the Lease a leader that is gone is replaced, in whole seconds. A clean stop gives the Lease up at once."`
 	LeaseRenewDeadline     time.Duration `env:"TGSYNC_LEASE_RENEW_DEADLINE" envDefault:"4s" doc:"How long a leader tries to renew the Lease before it ends its work: at most nine tenths of the duration less the retry period."`
-	LeaseRetryPeriod       time.Duration `env:"TGSYNC_LEASE_RETRY_PERIOD" envDefault:"1s" doc:"Time between two renewals; a standby looks at the Lease as often, or half as often. Less than the renew deadline / 1.2."`
+	LeaseRetryPeriod       time.Duration `env:"TGSYNC_LEASE_RETRY_PERIOD" envDefault:"1s" doc:"Time between two renewals; a standby that cannot watch the Lease looks at it as often, or half as often. Less than the renew deadline / 1.2."`
 	PodName                string        `env:"POD_NAME" doc:"Names the holder of the Lease, with something random added. Empty: the host's name."`
 	MetricsAddress         string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /healthz and /readyz are served."`
 	LogLevel               slog.Level    `env:"TGSYNC_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`

@@ -21,14 +21,17 @@ type Options struct {
 	// Client reaches the Lease. Its requests do not wait for others and do not pass
 	// the fence, and each ends well before RenewDeadline, so that one that hangs
 	// leaves time for another.
-	Client          coordinationv1.LeasesGetter
+	Client coordinationv1.LeasesGetter
+	// Watcher reaches the Lease for a watch, which lasts: its requests do not end by
+	// themselves.
+	Watcher         coordinationv1.LeasesGetter
 	Namespace, Name string
 	// Identity names this process. No other may ever have the same: see NewIdentity.
 	Identity string
 
 	Duration      time.Duration // whole seconds; others take over after it
 	RenewDeadline time.Duration // a leader that tried to renew for so long stops; at most Duration - Margin - RetryPeriod
-	RetryPeriod   time.Duration // from one renewal, or one look at the Lease, to the next; below RenewDeadline / 1.2
+	RetryPeriod   time.Duration // from one renewal to the next, and the least from one try to the next; below RenewDeadline / 1.2
 
 	Fence *Fence
 	Log   *slog.Logger
@@ -87,7 +90,8 @@ func (c *Candidate) Run(ctx context.Context, work Work) error {
 }
 
 // term waits for the Lease and works while it is held. It reports whether the Lease
-// was lost; otherwise the work has returned, or ctx has ended.
+// was lost, maybe before any work began; otherwise the work has returned, or ctx has
+// ended.
 func (c *Candidate) term(ctx context.Context, work Work) (lost bool, err error) {
 	// The Lease is renewed until the work is done, whatever happens to ctx.
 	electing, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -98,10 +102,15 @@ func (c *Candidate) term(ctx context.Context, work Work) (lost bool, err error) 
 	if err != nil {
 		return false, fmt.Errorf("lease %s/%s: %w", c.o.Namespace, c.o.Name, err)
 	}
+	if c.standBy(ctx, l); ctx.Err() != nil {
+		return false, nil
+	}
 	var running sync.WaitGroup
 	running.Go(func() { elector.Run(electing) })
 	select {
 	case <-ctx.Done():
+	case <-electing.Done():
+		lost = true // another was quicker
 	case leading := <-won:
 		lost, err = c.lead(ctx, leading, func(ctx context.Context) error { return work(ctx, Term{Previous: l.previous}) })
 	}

@@ -55,7 +55,7 @@ func TestStop(t *testing.T) {
 		require.Equal(t, []error{context.Canceled}, first.ends)
 		require.False(t, first.fence.Open())
 		released := time.Now()
-		within(t, lastLook, second.works)
+		within(t, atOnce, second.works)
 		require.WithinDuration(t, released, second.began()[0].Previous, time.Millisecond)
 		second.end()
 		require.Empty(t, second.server.holder())
@@ -81,7 +81,7 @@ func TestLoss(t *testing.T) {
 		require.False(t, first.fence.Open())
 		require.Equal(t, []error{ErrLost}, first.ends)
 		require.False(t, second.works())
-		within(t, takeover, second.works)
+		within(t, duration+atOnce, second.works)
 		require.GreaterOrEqual(t, time.Since(cut), duration-retryPeriod)
 
 		first.set(func(l *line) { l.down = false })
@@ -92,7 +92,7 @@ func TestLoss(t *testing.T) {
 		require.Len(t, second.began(), 1)
 
 		second.end()
-		within(t, lastLook, first.works)
+		within(t, atOnce, first.works)
 		require.Len(t, first.began(), 2, "a process that lost the Lease may get it back")
 		first.end()
 	})
@@ -104,7 +104,7 @@ func TestSlowEnd(t *testing.T) {
 	electing(t, func(first, second *process) {
 		first.drains(time.Minute)
 		first.set(func(l *line) { l.down = true })
-		within(t, takeover, second.works)
+		within(t, duration+atOnce, second.works)
 		require.True(t, first.works())
 		require.False(t, first.fence.Open())
 		first.set(func(l *line) { l.down = false })
@@ -121,11 +121,7 @@ func TestSlowEnd(t *testing.T) {
 // had been stopped for a while.
 func TestFrozen(t *testing.T) {
 	electing(t, func(first, second *process) {
-		other := "other"
-		first.server.mu.Lock()
-		first.server.lease.Spec.HolderIdentity = &other
-		first.server.lease.ResourceVersion = "taken"
-		first.server.mu.Unlock()
+		first.server.take("other")
 		within(t, retryPeriod+time.Millisecond, func() bool { return !first.fence.Open() })
 		synctest.Wait()
 		require.False(t, first.works(), "the work ends with the first look at the Lease, not at the renew deadline")
@@ -146,10 +142,10 @@ func TestShortLease(t *testing.T) {
 			synctest.Wait()
 			second := startTimed(t, s, "second", o)
 			time.Sleep(5*time.Second + time.Duration(after)*20*time.Millisecond)
-			first.set(func(l *line) { l.down = true })
-			renewed := first.fence.renewed.Load().monotonic
+			renewed := first.crash()
 			within(t, 2*time.Second, second.works)
 			require.GreaterOrEqual(t, time.Since(renewed), o.Duration)
+			require.LessOrEqual(t, time.Since(renewed), o.Duration+atOnce)
 			first.end()
 			second.end()
 		})
@@ -196,7 +192,7 @@ func TestWorkFails(t *testing.T) {
 		errBroken := errors.New("broken")
 		first.fails <- errBroken
 		require.ErrorIs(t, <-first.ended, errBroken)
-		within(t, lastLook, second.works)
+		within(t, atOnce, second.works)
 		second.end()
 	})
 }
@@ -208,7 +204,7 @@ func TestStopDuringRenewal(t *testing.T) {
 		first.set(func(l *line) { l.there, l.beforeUpdate = 100*time.Millisecond, first.stop })
 		require.NoError(t, <-first.ended)
 		require.Empty(t, first.server.holder())
-		within(t, lastLook, second.works)
+		within(t, atOnce, second.works)
 		second.end()
 	})
 }
@@ -225,12 +221,7 @@ func TestReleaseMeetsAChange(t *testing.T) {
 				p := startProcess(t, &server{}, "first")
 				time.Sleep(retryPeriod / 2)
 				p.set(func(l *line) {
-					l.beforeUpdate = func() {
-						p.server.mu.Lock()
-						defer p.server.mu.Unlock()
-						p.server.lease.Spec.HolderIdentity = &tt.holder
-						p.server.lease.ResourceVersion = "changed"
-					}
+					l.beforeUpdate = func() { p.server.take(tt.holder) }
 				})
 				p.end()
 				require.Equal(t, tt.want, p.server.holder())

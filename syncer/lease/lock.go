@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -15,6 +16,7 @@ type lock struct {
 	resourcelock.Interface
 	fence *Fence
 	lost  func() // ends the election
+	over  []byte // the state of the Lease in which its holder's time passed; nil: none
 
 	sent bool // a renewal was sent: the Lease may be ours, even if no answer came
 	held bool // a renewal succeeded
@@ -25,20 +27,33 @@ type lock struct {
 
 var _ resourcelock.Interface = (*lock)(nil)
 
-// Get implements resourcelock.Interface. The raw form is what the elector compares
-// with the last one to see renewals. client-go's has whole seconds, which hides all
-// but the first renewal of each second: a standby would count from that one and take
-// over up to a second too early.
-func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+// look returns the Lease as it is. The raw form tells two states apart. client-go's
+// has whole seconds, which hides all but the first renewal of each second: a standby
+// would count from that one and take over up to a second too early.
+func (l *lock) look(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.Interface.Get(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	raw = record.RenewTime.AppendFormat(raw, time.RFC3339Nano)
-	switch {
-	case !l.held:
+	return record, record.RenewTime.AppendFormat(raw, time.RFC3339Nano), nil
+}
+
+// Get implements resourcelock.Interface. The elector shall take a Lease that is free,
+// and renew ours; that of another ends the election. A holder whose time is over
+// counts as none, if the Lease is still as it was when that was found out. Should it
+// change until the elector's write arrives, the server refuses the write.
+func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.look(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !l.held {
 		l.previous = record.RenewTime.Time
-	case record.HolderIdentity != l.Identity():
+		if bytes.Equal(raw, l.over) {
+			record.HolderIdentity = ""
+		}
+	}
+	if record.HolderIdentity != l.Identity() && (l.held || record.HolderIdentity != "") {
 		l.fence.shut()
 		l.lost()
 	}

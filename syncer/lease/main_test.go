@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	typed "k8s.io/client-go/kubernetes/typed/coordination/v1"
 )
 
@@ -26,12 +28,11 @@ const (
 	duration      = 6 * time.Second
 	renewDeadline = 4 * time.Second
 	retryPeriod   = time.Second
-	// lastLook is the longest from one look of a standby at the Lease to the next:
-	// client-go spreads the retry period by up to 1.2 of itself.
+	// lastLook is the longest from one look of a standby at the Lease to the next, if
+	// nothing wakes it: the retry period is spread by up to 1.2 of itself.
 	lastLook = 22 * retryPeriod / 10
-	// takeover is the longest from a crash to the next leader: the last renewal is
-	// seen, its time passes, and that is seen.
-	takeover = lastLook + duration + lastLook
+	// atOnce is less than any of the times above, and more than a request takes.
+	atOnce = 10 * time.Millisecond
 )
 
 // errDown is what a client gets that does not reach the API server.
@@ -39,9 +40,44 @@ var errDown = errors.New("connection refused")
 
 // server is the API server as far as one Lease goes, with its resource versions.
 type server struct {
-	mu      sync.Mutex
-	lease   *coordinationv1.Lease
-	version int
+	mu       sync.Mutex
+	lease    *coordinationv1.Lease
+	version  int
+	watchers map[*watch.RaceFreeFakeWatcher]bool
+}
+
+// tellLocked sends an event to all who watch. What is in it is not looked at.
+func (s *server) tellLocked(kind watch.EventType) {
+	for w := range s.watchers {
+		w.Action(kind, &coordinationv1.Lease{})
+	}
+}
+
+// cut ends all watches.
+func (s *server) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.watchers {
+		w.Stop()
+	}
+	clear(s.watchers)
+}
+
+// remove deletes the Lease.
+func (s *server) remove() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lease = nil
+	s.tellLocked(watch.Deleted)
+}
+
+// take gives the Lease to somebody who renews it, past all rules.
+func (s *server) take(holder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lease.Spec.HolderIdentity, s.lease.Spec.RenewTime = &holder, &metav1.MicroTime{Time: time.Now()}
+	s.lease.ResourceVersion = "taken"
+	s.tellLocked(watch.Modified)
 }
 
 // line is one process's way to the server. It can be cut, and be slow.
@@ -52,6 +88,7 @@ type line struct {
 	mu           sync.Mutex // guards all below
 	down         bool
 	there, back  time.Duration // of each request
+	blind        bool          // watches are refused
 	mute         bool          // writes are carried out, and the answer does not arrive
 	writes       int           // accepted
 	beforeUpdate func()        // runs once, when an update reaches the server
@@ -110,6 +147,29 @@ func (l *line) Get(ctx context.Context, name string, _ metav1.GetOptions) (*coor
 	})
 }
 
+func (l *line) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	l.mu.Lock()
+	refused := l.down || l.blind || o.FieldSelector != "metadata.name=tgsync"
+	l.mu.Unlock()
+	if refused {
+		return nil, errDown
+	}
+	w := watch.NewRaceFreeFake()
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	if l.server.watchers == nil {
+		l.server.watchers = map[*watch.RaceFreeFakeWatcher]bool{}
+	}
+	l.server.watchers[w] = true
+	context.AfterFunc(ctx, func() {
+		l.server.mu.Lock()
+		defer l.server.mu.Unlock()
+		delete(l.server.watchers, w)
+		w.Stop()
+	})
+	return w, nil
+}
+
 func (l *line) Create(ctx context.Context, lease *coordinationv1.Lease, _ metav1.CreateOptions) (*coordinationv1.Lease, error) {
 	return l.travel(ctx, func() (*coordinationv1.Lease, error) {
 		l.server.mu.Lock()
@@ -152,6 +212,7 @@ func (l *line) keepLocked(lease *coordinationv1.Lease) (*coordinationv1.Lease, e
 	l.server.version++
 	l.server.lease = lease.DeepCopy()
 	l.server.lease.ResourceVersion = strconv.Itoa(l.server.version)
+	l.server.tellLocked(watch.Modified)
 	return l.server.lease.DeepCopy(), err
 }
 
@@ -195,7 +256,7 @@ func startTimed(t *testing.T, s *server, name string, o Options) *process {
 		line: &line{server: s}, t: t, name: name, fence: NewFence(o.Duration),
 		stop: cancel, ended: make(chan error, 1), fails: make(chan error, 1),
 	}
-	o.Client, o.Namespace, o.Name, o.Identity = p.line, "tgsync", "tgsync", name
+	o.Client, o.Watcher, o.Namespace, o.Name, o.Identity = p.line, p.line, "tgsync", "tgsync", name
 	o.Fence, o.Log = p.fence, slog.New(slog.DiscardHandler)
 	c := New(o)
 	go func() { p.ended <- c.Run(ctx, p.work) }()
@@ -245,6 +306,14 @@ func (p *process) drains(d time.Duration) {
 	p.drain = d
 }
 
+// crash cuts a leader off, for the others as good as dead, and returns when it sent
+// its last renewal. One may have been under way.
+func (p *process) crash() time.Time {
+	p.set(func(l *line) { l.down = true })
+	synctest.Wait()
+	return p.fence.renewed.Load().monotonic
+}
+
 // written returns how many writes of this process the server accepted.
 func (p *process) written() int {
 	p.line.mu.Lock()
@@ -257,4 +326,20 @@ func (p *process) end() {
 	p.t.Helper()
 	p.stop()
 	require.NoError(p.t, <-p.ended)
+}
+
+// working returns the one of some processes that works; nil: none.
+func working(all []*process) *process {
+	var found *process
+	for _, p := range all {
+		if p.works() {
+			require.Nil(p.t, found, "%s works too", p.name)
+			found = p
+		}
+	}
+	return found
+}
+
+func without(all []*process, one *process) []*process {
+	return slices.DeleteFunc(all, func(p *process) bool { return p == one })
 }
