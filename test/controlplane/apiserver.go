@@ -58,7 +58,7 @@ func apiServerArgs(c config, etcdURL string) []string {
 	return append([]string{
 		"--etcd-servers=" + etcdURL,
 		"--cert-dir=" + filepath.Join(c.dir, "certs"),
-		"--bind-address=127.0.0.1",
+		"--bind-address=" + c.address,
 		// Loopback may not be advertised; nothing is, so the value is never used.
 		"--advertise-address=192.0.2.1",
 		"--endpoint-reconciler-type=none",

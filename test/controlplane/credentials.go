@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -25,17 +26,22 @@ func readyFile(dir string) string             { return filepath.Join(dir, "ready
 // caFile is the certificate that kube-apiserver signs for itself.
 func caFile(dir string) string { return filepath.Join(dir, "certs", "apiserver.crt") }
 
-// writeCredentials writes the key that signs service account tokens, unless an
-// earlier start did, and a new token for the administrator, which it returns.
+// writeCredentials writes the key that signs service account tokens and a token for
+// the administrator, which it returns. What an earlier start wrote stays: clients
+// outlive a restart.
 func writeCredentials(dir string) (adminToken string, err error) {
 	if _, err := os.Stat(serviceAccountKeyFile(dir)); errors.Is(err, fs.ErrNotExist) {
 		if err := writeServiceAccountKey(dir); err != nil {
 			return "", err
 		}
 	}
+	line, err := os.ReadFile(tokenFile(dir))
+	if adminToken, _, ok := strings.Cut(string(line), ","); err == nil && ok {
+		return adminToken, nil
+	}
 	adminToken = rand.Text()
-	line := adminToken + `,admin,admin,"system:masters"` + "\n"
-	if err := os.WriteFile(tokenFile(dir), []byte(line), 0o600); err != nil {
+	line = []byte(adminToken + `,admin,admin,"system:masters"` + "\n")
+	if err := os.WriteFile(tokenFile(dir), line, 0o600); err != nil {
 		return "", fmt.Errorf("write the token file: %w", err)
 	}
 	return adminToken, nil

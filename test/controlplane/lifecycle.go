@@ -144,7 +144,7 @@ func startAPIServer(ctx context.Context, c config, etcdURL string) (*apiServer, 
 	if err != nil {
 		return nil, err
 	}
-	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)))
+	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(c.address, strconv.Itoa(c.port)))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,8 @@
 // Everything listens on 127.0.0.1, on free ports unless told otherwise, and
 // everything it writes is below -dir, so several run side by side. Once the
 // cluster is usable its kubeconfig is named on standard output and in the file
-// "ready"; a restart in the same directory keeps the state.
+// "ready". A restart in the same directory keeps the state and the credentials; with
+// -address and -port clients find the same server again.
 //
 // The files, in the order in which things start: etcd.go, apiserver.go,
 // credentials.go (keys, token, kubeconfig), controllers.go; lifecycle.go holds
@@ -27,6 +28,7 @@ import (
 // config is what the command line says.
 type config struct {
 	dir          string
+	address      string
 	port         int
 	podCIDR      string
 	serviceCIDR  string
@@ -52,19 +54,20 @@ func (l *stringList) Set(s string) error {
 
 func main() {
 	c := parseFlags()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// restart ends first, and with it end.
+	restart, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	end, stop := signal.NotifyContext(restart, syscall.SIGINT)
 	defer stop()
 	if c.stdinExit {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
 		// Reading cannot be interrupted: this goroutine ends with the process.
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
-			cancel()
+			stop()
 		}()
 	}
-	err := run(ctx, c)
-	if c.removeOnExit {
+	err := run(end, c)
+	if c.removeOnExit && restart.Err() == nil {
 		_ = os.RemoveAll(c.dir)
 	}
 	if err != nil {
@@ -76,7 +79,8 @@ func main() {
 func parseFlags() config {
 	var c config
 	flag.StringVar(&c.dir, "dir", "", "state directory (required): kubeconfig, certificates and etcd live here")
-	flag.IntVar(&c.port, "port", 0, "kube-apiserver port on 127.0.0.1; 0 picks a free one")
+	flag.StringVar(&c.address, "address", "127.0.0.1", "kube-apiserver address, of the loopback network")
+	flag.IntVar(&c.port, "port", 0, "kube-apiserver port; 0 picks a free one")
 	flag.StringVar(&c.podCIDR, "pod-cidr", "",
 		"range that node.spec.podCIDR is allocated from, a /22 each; empty leaves it to whoever makes the nodes")
 	flag.StringVar(&c.serviceCIDR, "service-cidr", "172.20.0.0/16", "service cluster IP range")
@@ -85,7 +89,7 @@ func parseFlags() config {
 	flag.BoolVar(&c.scheduler, "scheduler", true, "run kube-scheduler")
 	flag.BoolVar(&c.stdinExit, "exit-on-stdin-close", false,
 		"stop when standard input is closed: ties the cluster to its parent, however that ends")
-	flag.BoolVar(&c.removeOnExit, "remove-on-exit", false, "remove -dir and all in it at the end")
+	flag.BoolVar(&c.removeOnExit, "remove-on-exit", false, "remove -dir and all in it at the end, unless SIGTERM brings it: then there is another start")
 	flag.Var(&c.apiArgs, "apiserver-arg", "further kube-apiserver flag, repeatable")
 	flag.Var(&c.kcmArgs, "controller-manager-arg", "further kube-controller-manager flag, repeatable")
 	flag.Var(&c.schedArgs, "scheduler-arg", "further kube-scheduler flag, repeatable")

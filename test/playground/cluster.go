@@ -3,7 +3,6 @@ package playground
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,7 +40,10 @@ func (s *Stack) startCluster(ctx context.Context) error {
 	s.kubeconfig = s.opts.Kubeconfig
 	if s.kubeconfig == "" {
 		s.kubeconfig = filepath.Join(s.dir, "admin.kubeconfig")
-		if err := s.startControlPlane(ctx); err != nil {
+		if err := s.newControlPlane(); err != nil {
+			return err
+		}
+		if err := s.StartControlPlane(ctx); err != nil {
 			return err
 		}
 	}
@@ -57,36 +59,6 @@ func (s *Stack) startCluster(ctx context.Context) error {
 	}
 	s.objects, err = newObjects(config, s.clientset.Discovery())
 	return err
-}
-
-// startControlPlane starts the control plane and waits until it is usable.
-func (s *Stack) startControlPlane(ctx context.Context) error {
-	ready := filepath.Join(s.dir, "ready")
-	// An earlier run in the same directory left pods of another network, and nothing
-	// in AWS; its announcement would speak too early.
-	if err := errors.Join(os.RemoveAll(ready), os.RemoveAll(filepath.Join(s.dir, "etcd"))); err != nil {
-		return err
-	}
-	args := []string{"-dir", s.dir, "-exit-on-stdin-close"}
-	if s.opts.Dir == "" {
-		args = append(args, "-remove-on-exit")
-	}
-	child, err := startProcess(command{
-		path:    filepath.Join(s.opts.BinDir, "controlplane"),
-		args:    args,
-		logFile: filepath.Join(s.dir, "controlplane.log"),
-		stdin:   true,
-	})
-	if err != nil {
-		return err
-	}
-	s.launch(ctx, child.untilStopped)
-	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
-	defer cancel()
-	return poll(ctx, func(context.Context) error {
-		_, err := os.Stat(ready)
-		return err
-	}, child.ifEnded)
 }
 
 // startNodes makes the nodes and starts KWOK, which brings them and their pods to

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -22,15 +23,18 @@ import (
 const (
 	// daemonName is the daemon's namespace and service account in the manifests.
 	daemonName    = "tgsync"
+	daemonUser    = "system:serviceaccount:" + daemonName + ":" + daemonName
 	daemonTimeout = 30 * time.Second
 	// tokenSeconds outlives every playground by a day.
 	tokenSeconds = 24 * 60 * 60
 )
 
-// Dummy credentials: the simulated account lets everybody in.
+// Dummy credentials: the simulated account lets everybody in. The secret ones are
+// words that are nowhere else, so that a leak is found.
 const (
 	AccessKeyID     = "AKIAPLAYGROUND000000"
-	SecretAccessKey = "playground"
+	SecretAccessKey = "secret+access+key+of+the+playground+/000"
+	SessionToken    = "session+token+of+the+playground+/000000=="
 )
 
 // identityKinds are the kinds that the daemon needs of its manifests when it runs
@@ -76,6 +80,13 @@ func (s *Stack) DaemonLog() string { return s.Daemon(0).Log() }
 
 // DaemonURL is where the daemon serves /metrics, /healthz and /readyz.
 func (s *Stack) DaemonURL() string { return s.Daemon(0).URL() }
+
+// Daemons returns the daemons that run.
+func (s *Stack) Daemons() []*Daemon {
+	s.daemonMu.Lock()
+	defer s.daemonMu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.daemons), func(d *Daemon) bool { return d.child == nil || d.child.ifEnded() != nil })
+}
 
 // stopDaemons ends all daemons in good order.
 func (s *Stack) stopDaemons() error {
@@ -180,6 +191,7 @@ func (d *Daemon) env(kubeconfig string) []string {
 		"AWS_ENDPOINT_URL_EC2=" + s.awsEndpoint,
 		"AWS_ACCESS_KEY_ID=" + d.AccessKeyID(),
 		"AWS_SECRET_ACCESS_KEY=" + SecretAccessKey,
+		"AWS_SESSION_TOKEN=" + SessionToken,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
 }
@@ -187,7 +199,7 @@ func (d *Daemon) env(kubeconfig string) []string {
 // writeDaemonKubeconfig applies the daemon's identity as an operator would and
 // writes a kubeconfig with a token of its service account.
 func (s *Stack) writeDaemonKubeconfig(ctx context.Context) (string, error) {
-	if err := s.applyIdentity(ctx); err != nil {
+	if err := s.ApplyIdentity(ctx); err != nil {
 		return "", err
 	}
 	request := &authenticationv1.TokenRequest{
@@ -197,6 +209,9 @@ func (s *Stack) writeDaemonKubeconfig(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
+	s.daemonMu.Lock()
+	s.tokens = append(s.tokens, token.Status.Token)
+	s.daemonMu.Unlock()
 	config, err := clientcmd.LoadFromFile(s.kubeconfig)
 	if err != nil {
 		return "", err
@@ -207,11 +222,28 @@ func (s *Stack) writeDaemonKubeconfig(ctx context.Context) (string, error) {
 	}
 	config.AuthInfos = map[string]*clientcmdapi.AuthInfo{daemonName: {Token: token.Status.Token}}
 	current.AuthInfo = daemonName
-	file := filepath.Join(s.dir, "tgsync.kubeconfig")
-	return file, clientcmd.WriteToFile(*config, file)
+	return s.DaemonKubeconfig(), clientcmd.WriteToFile(*config, s.DaemonKubeconfig())
 }
 
-func (s *Stack) applyIdentity(ctx context.Context) error {
+// DaemonKubeconfig is the kubeconfig file of the daemon that was started last. What
+// it holds of credentials is the token of the daemon's service account.
+func (s *Stack) DaemonKubeconfig() string { return filepath.Join(s.dir, "tgsync.kubeconfig") }
+
+// Secrets are what daemons were given and must keep to themselves. Of each token it
+// is the signature, without which the rest is worth nothing.
+func (s *Stack) Secrets() []string {
+	s.daemonMu.Lock()
+	defer s.daemonMu.Unlock()
+	secrets := []string{SecretAccessKey, SessionToken}
+	for _, token := range s.tokens {
+		secrets = append(secrets, token[strings.LastIndexByte(token, '.')+1:])
+	}
+	return secrets
+}
+
+// ApplyIdentity applies the manifests that give the daemon its service account and
+// its permissions. Every start of a daemon does it.
+func (s *Stack) ApplyIdentity(ctx context.Context) error {
 	files, err := filepath.Glob(filepath.Join(s.opts.DeployDir, "*.yaml"))
 	if err != nil {
 		return err

@@ -5,14 +5,18 @@
 // Start brings up, in this order, and Close stops in the opposite one:
 //
 //	network   an own 10.A.0.0/16 (network.go)
-//	cluster   test/controlplane and KWOK as child processes, three nodes (cluster.go)
+//	cluster   test/controlplane (controlplane.go) and KWOK as child processes, three
+//	          nodes (cluster.go)
 //	account   test/awssim behind a loopback address (aws.go)
 //	pods      an HTTP server for each http-echo container (pods.go, container.go)
 //
 // StartDaemon adds the daemon as a child process with its own service account, and
 // Daemon gives more of them (daemon.go). The rest is for those who look at the
 // result: objects.go applies manifests, account.go reads AWS over the wire, knowing
-// nothing of tgsync's code.
+// nothing of tgsync's code, audit.go tells what the daemons asked of the API server.
+//
+// StopControlPlane, KillControlPlane and StartControlPlane take the cluster away and
+// bring it back as it was, while everything else goes on.
 //
 // Every part is a goroutine that Close cancels and waits for (stack.go). Children
 // die with their parent, also when that is killed: the control plane ends when its

@@ -26,6 +26,9 @@ const (
 	// daemonPort is where the daemon serves its metrics, at an address that nobody
 	// else can want once the network is claimed.
 	daemonPort = 8080
+	// apiServerPort is where the API server listens, at an address like the daemon's: a
+	// port of its own that nobody takes while it is down.
+	apiServerPort = 6443
 	// networks is how many runs fit side by side: 10.1 to 10.254.
 	networks = 254
 )

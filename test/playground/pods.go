@@ -169,19 +169,33 @@ func (r *podRunner) live(ctx context.Context, pod *corev1.Pod, ip netip.Addr, co
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if err := r.reportEnd(ctx, pod); err != nil {
-		return ignoreGone(fmt.Errorf("report the end: %w", err))
+	if err := r.insist(ctx, pod, "report the end", r.reportEnd); err != nil {
+		return err
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(objectOutlives):
 	}
-	err := r.clientset.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+	return r.insist(ctx, pod, "remove the object", r.remove)
+}
+
+// insist does something until the API server took it, as a kubelet would: the server
+// may be down for a while. A pod that is gone needs nothing any more.
+func (r *podRunner) insist(ctx context.Context, pod *corev1.Pod, what string, do func(context.Context, *corev1.Pod) error) error {
+	err := poll(ctx, func(ctx context.Context) error { return ignoreGone(do(ctx, pod)) }, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// remove removes the pod's object at once.
+func (r *podRunner) remove(ctx context.Context, pod *corev1.Pod) error {
+	return r.clientset.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: new(int64(0)),
 		Preconditions:      metav1.NewUIDPreconditions(string(pod.UID)),
 	})
-	return ignoreGone(err)
 }
 
 // reportEnd says in the pod's status that it serves no more.

@@ -78,11 +78,21 @@ func (p *process) live(started chan<- error) {
 // stop ends the child in good order and waits for it; one that takes too long is
 // killed, which is an error.
 func (p *process) stop() error {
-	if p.stdin != nil {
-		_ = p.stdin.Close()
-	} else {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if p.stdin == nil {
+		return p.terminate()
 	}
+	_ = p.stdin.Close()
+	return p.wait()
+}
+
+// terminate is stop by SIGTERM, also for a child with a standard input.
+func (p *process) terminate() error {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	return p.wait()
+}
+
+// wait waits for the end of a child that was asked for it.
+func (p *process) wait() error {
 	select {
 	case <-p.ended:
 		if p.err != nil {

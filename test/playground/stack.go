@@ -75,10 +75,14 @@ type Stack struct {
 	awsEndpoint string
 	client      *http.Client
 
-	daemonMu sync.Mutex // guards daemons
+	daemonMu sync.Mutex // guards daemons and tokens
 	daemons  []*Daemon
+	tokens   []string // that daemons got
 
-	// parts are stopped last in, first out. Only Start appends.
+	controlPlane controlPlane
+
+	// parts are stopped last in, first out. Only Start appends, and StartControlPlane
+	// replaces one.
 	parts  []*part
 	failed chan error // holds the first failure: nobody has to read it
 	close  func() error
@@ -137,7 +141,7 @@ type part struct {
 
 // launch runs f as a part, from now until Close. Parts outlive the context of
 // Start, so that they end in order.
-func (s *Stack) launch(ctx context.Context, f func(context.Context) error) {
+func (s *Stack) launch(ctx context.Context, f func(context.Context) error) *part {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &part{cancel: cancel, done: make(chan struct{})}
 	s.parts = append(s.parts, p)
@@ -151,6 +155,7 @@ func (s *Stack) launch(ctx context.Context, f func(context.Context) error) {
 			p.err = err
 		}
 	}()
+	return p
 }
 
 // atEnd makes f a part that does nothing but clean up.
