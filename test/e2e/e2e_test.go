@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +33,9 @@ const patience = time.Minute
 type world struct {
 	*playground.Stack
 	t *testing.T
+	// mayForbid says that the daemon's requests may be forbidden, because of what the
+	// test does. Otherwise none may.
+	mayForbid bool
 }
 
 // start starts a stack of the test's own with a daemon.
@@ -45,32 +47,36 @@ func start(t *testing.T) *world {
 }
 
 // startStack starts a stack without a daemon, with an environment for those that
-// come. A failed test prints their logs.
+// come. At the end every test asks what must never happen (always_test.go), and a
+// failed one prints the daemons' logs.
 func startStack(t *testing.T, daemonEnv ...string) *world {
 	t.Helper()
 	bin := os.Getenv("TGSYNC_TEST_BIN")
 	if bin == "" {
 		t.Skip("TGSYNC_TEST_BIN names no directory of binaries: run `make test` or `make e2e`")
 	}
-	stack, err := playground.Start(t.Context(), playground.Options{BinDir: bin, DaemonEnv: daemonEnv})
+	stack, err := playground.Start(t.Context(), playground.Options{
+		BinDir: bin,
+		// All that a daemon could ever log shall be looked through.
+		DaemonEnv: append([]string{"TGSYNC_LOG_LEVEL=debug"}, daemonEnv...),
+	})
 	require.NoError(t, err)
 	w := &world{Stack: stack, t: t}
+	t.Cleanup(func() { require.NoError(t, stack.Close()) })
 	t.Cleanup(func() {
 		if t.Failed() {
 			w.printLogs()
 		}
-		require.NoError(t, stack.Close())
 	})
+	t.Cleanup(w.nothingWasForbidden)
+	t.Cleanup(w.secretsWereKept)
 	return w
 }
 
 func (w *world) printLogs() {
 	w.t.Helper()
-	files, err := filepath.Glob(filepath.Join(w.Dir(), "tgsync*.log"))
-	require.NoError(w.t, err)
-	for _, file := range files {
-		log, err := os.ReadFile(file)
-		w.t.Logf("%s (%v):\n%s", filepath.Base(file), err, log)
+	for file, log := range w.logs() {
+		w.t.Logf("%s:\n%s", file, log)
 	}
 }
 

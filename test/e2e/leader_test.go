@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -45,16 +44,8 @@ func startPair(t *testing.T, env ...string) *pair {
 
 // leader reports whether a daemon says that it leads.
 func (p *pair) leader(ctx context.Context, d *playground.Daemon) (bool, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL()+"/metrics", nil)
-	if err != nil {
-		return false, err
-	}
-	resp, err := p.HTTPClient().Do(req)
-	if err != nil {
-		return false, err
-	}
-	text, err := io.ReadAll(resp.Body)
-	return strings.Contains(string(text), "\ntgsync_leader 1\n"), errors.Join(err, resp.Body.Close())
+	text, err := p.metrics(ctx, d)
+	return strings.Contains(text, "\ntgsync_leader 1\n"), err
 }
 
 // leads waits until a daemon leads.

@@ -93,26 +93,44 @@ func TestRolloutDropsNothing(t *testing.T) {
 	w.synced("demo0", "echo0", 3)
 	w.answers(dns, "/echo0", http.StatusOK, "echo0\n")
 
-	ctx, stop := context.WithCancel(t.Context())
-	var failures []answer // of the one goroutine below, until it has ended
-	requests := 0
-	var load sync.WaitGroup
-	load.Go(func() {
+	load := w.load(dns, "/echo0")
+	w.rollout("demo0", "echo0", "2")
+	w.rolledOut("demo0", "echo0")
+	w.synced("demo0", "echo0", 3)
+	load.succeeded(100)
+}
+
+// load is somebody who asks again and again.
+type load struct {
+	t        *testing.T
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+	requests int // this and what follows is the goroutine's until it has ended
+	failures []string
+}
+
+func (w *world) load(dns, path string) *load {
+	ctx, stop := context.WithCancel(w.t.Context())
+	l := &load{t: w.t, stop: stop}
+	l.running.Go(func() {
 		for ctx.Err() == nil {
-			requests++
-			if a, err := w.get(t.Context(), dns, "/echo0"); err != nil || a.status != http.StatusOK {
-				failures = append(failures, a)
+			l.requests++
+			if a, err := w.get(w.t.Context(), dns, path); err != nil || a.status != http.StatusOK {
+				l.failures = append(l.failures, fmt.Sprintf("%s: %+v %v", time.Now().Format(time.TimeOnly), a, err))
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
-	w.rollout("demo0", "echo0", "2")
-	w.rolledOut("demo0", "echo0")
-	w.synced("demo0", "echo0", 3)
-	stop()
-	load.Wait()
-	require.Empty(t, failures, "of %d requests", requests)
-	require.Greater(t, requests, 100)
+	return l
+}
+
+// succeeded ends the load: nothing has failed, and it was at least so much.
+func (l *load) succeeded(atLeast int) {
+	l.t.Helper()
+	l.stop()
+	l.running.Wait()
+	require.Empty(l.t, l.failures, "of %d requests", l.requests)
+	require.Greater(l.t, l.requests, atLeast)
 }
 
 func TestNamedTargetPort(t *testing.T) {
