@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/tgsync/tgsync/syncer/endpoints"
 )
 
 // permission is what a rule allows: something with a resource.
@@ -57,6 +59,8 @@ func TestPermissions(t *testing.T) {
 	w := start(t)
 	w.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 1}), ingress("demo0", "web", nil, "echo0"))
 	w.dnsName("demo0", "web")
+	w.addGate("demo0", "echo0", endpoints.GateTargetsReady)
+	w.rolledOut("demo0", "echo0")
 	w.annotate("demo0", "web", "healthcheck-interval-seconds", "soon")
 	w.warned("demo0", "web", "soon")
 	w.annotate("demo0", "web", "healthcheck-interval-seconds", "20")
