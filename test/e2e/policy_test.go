@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -155,6 +156,7 @@ func TestPolicy(t *testing.T) {
 		test func(*world)
 	}{
 		{"pods", (*world).policyOnPods},
+		{"readme", (*world).policyByHand},
 		{"owners", (*world).policyOnOwners},
 		{"webhook", (*world).policyBesideWebhook},
 		{"length", (*world).policyLength},
@@ -262,6 +264,26 @@ func grace(seconds, sleep int) string {
 // sleeping is a pod with an annotation.
 func sleeping(seconds string) string {
 	return fmt.Sprintf("{metadata: {annotations: {tgsync.io/pre-stop-sleep-seconds: %q}}, spec: {containers: [{name: app, image: app}]}}", seconds)
+}
+
+// policyByHand: who writes into a Deployment what README.md says has all that the
+// policy would add.
+func (w *world) policyByHand() {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(w.t, err)
+	_, snippet, _ := strings.Cut(string(readme), "```yaml\n")
+	snippet, _, _ = strings.Cut(snippet, "```")
+	var d appsv1.Deployment
+	require.NoError(w.t, yaml.UnmarshalStrict([]byte(snippet), &d))
+	written := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod"}, Spec: d.Spec.Template.Spec}
+	for i := range written.Spec.Containers {
+		written.Spec.Containers[i].Image = "web"
+	}
+	want := shape(written)
+	require.Equal(w.t, "gates [tgsync.io/targets-ready], 50 s, web: sleep 20", want)
+	got, err := w.admitted(w.t.Context(), "shop", written)
+	require.NoError(w.t, err)
+	require.Equal(w.t, want, shape(got))
 }
 
 // policyOnOwners looks at the pods that controllers make.
