@@ -3,10 +3,12 @@ package metrics
 import (
 	"context"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/tools/cache"
 	clientmetrics "k8s.io/client-go/tools/metrics"
 	"k8s.io/client-go/util/workqueue"
 )
@@ -26,7 +28,9 @@ var kubernetesMetrics = sync.OnceValue(func() []prometheus.Collector {
 	clientmetrics.Register(clientmetrics.RegisterOpts{RequestLatency: requestLatency{latency}, RequestResult: requestResult{results}})
 	queues := newQueueMetrics()
 	workqueue.SetProvider(queues)
-	return append(queues.collectors(), latency, results)
+	caches := newInformerMetrics()
+	cache.SetInformerMetricsProvider(caches)
+	return slices.Concat(queues.collectors(), caches.collectors(), []prometheus.Collector{latency, results})
 })
 
 type requestLatency struct{ h *prometheus.HistogramVec }

@@ -6,7 +6,9 @@
 // observed.
 //
 //	metrics.go     the metrics of the product, prefix tgsync_
+//	groups.go      target groups, read when somebody asks
 //	kubernetes.go  client-go's own: work queues and API requests
+//	informers.go   and informers
 //	server.go      /metrics, /healthz, /readyz
 package metrics
 

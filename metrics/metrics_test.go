@@ -14,9 +14,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/tgsync/tgsync/metrics"
@@ -151,4 +155,23 @@ func TestRun(t *testing.T) {
 	require.NoError(t, <-ended)
 	_, err = net.DialTimeout("tcp", l.Addr().String(), time.Second)
 	require.Error(t, err, "nobody listens after Run")
+}
+
+// TestInformers has client-go measure an informer that has a name.
+func TestInformers(t *testing.T) {
+	m := metrics.New("test")
+	name, err := cache.NewInformerName(t.Name())
+	require.NoError(t, err)
+	defer name.Release()
+	client := fake.NewClientset(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithInformerName(name))
+	nodes := factory.Core().V1().Nodes().Informer()
+	ctx, cancel := context.WithCancel(t.Context())
+	factory.StartWithContext(ctx)
+	defer factory.Shutdown()
+	defer cancel()
+	require.True(t, cache.WaitForCacheSync(ctx.Done(), nodes.HasSynced))
+	text := scrape(t, m)
+	require.Contains(t, text, `informer_queued_items{resource="nodes"} 0`)
+	require.Contains(t, text, `informer_processing_latency_seconds_count{resource="nodes"}`)
 }

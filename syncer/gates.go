@@ -3,9 +3,11 @@ package syncer
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -66,9 +68,7 @@ func (c gatedCluster) membership(b target.Binding, pod *endpoints.Pod) readiness
 		Timeout:            time.Duration(b.Check.TimeoutSeconds) * time.Second,
 		UnhealthyThreshold: int(b.Check.UnhealthyThreshold),
 	}}
-	if v, err := c.s.look(b); err == nil {
-		m.Target = targetOf(v.result, pod)
-	}
+	m.Target = c.s.o.Informers.targetOf(b, pod)
 	if b.Unused {
 		m.Trouble = "no rule of a load balancer forwards to target group " + b.GroupName
 	} else if g := c.s.group(b.GroupARN); g != nil && g.isParked(m.Target) {
@@ -77,9 +77,16 @@ func (c gatedCluster) membership(b target.Binding, pod *endpoints.Pod) readiness
 	return m
 }
 
-// targetOf returns the target of a pod, zero if no slice shows it.
-func targetOf(found endpoints.Result, pod *endpoints.Pod) target.Target {
-	for _, e := range found.Endpoints {
+// targetOf returns the target of a pod in a group, zero if no slice shows it. Of all
+// slices it looks at the pod's own alone: many pods may ask at once.
+func (i *Informers) targetOf(b target.Binding, pod *endpoints.Pod) target.Target {
+	in, err := i.input(b, false)
+	if err != nil {
+		return target.Target{}
+	}
+	shown, _ := i.slices(byPod, types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}) // fails for an unknown index alone
+	in.Slices = slices.DeleteFunc(shown, func(slice *discoveryv1.EndpointSlice) bool { return serviceOf(slice) != b.Service })
+	for _, e := range endpoints.Calculate(in).Endpoints {
 		if e.UID == pod.UID && e.Pod.Name == pod.Name {
 			return e.Target
 		}

@@ -42,9 +42,10 @@ type Informers struct {
 	nodes cache.SharedIndexInformer
 }
 
-// NewInformers returns informers that Start starts.
-func NewInformers(client kubernetes.Interface) (*Informers, error) {
-	f := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(trim))
+// NewInformers returns informers that Start starts. Options are for what is not about
+// their contents.
+func NewInformers(client kubernetes.Interface, options ...informers.SharedInformerOption) (*Informers, error) {
+	f := informers.NewSharedInformerFactoryWithOptions(client, 0, append(options, informers.WithTransform(trim))...)
 	i := &Informers{
 		factory:        f,
 		Ingresses:      f.Networking().V1().Ingresses(),

@@ -33,6 +33,8 @@ func (s *Syncer) addPodHandlers() error {
 			if !before.Alike(pod) {
 				s.podChanged(pod)
 			}
+			// A pod that has finished is kept without its gates, and waits for them no more.
+			s.gateChanged(before)
 			s.gateChanged(pod)
 		},
 		DeleteFunc: func(obj any) {

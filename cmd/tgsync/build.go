@@ -10,10 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
 
@@ -72,7 +74,12 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 			return nil, fmt.Errorf("TGSYNC_VPC_ID is not set: %w", err)
 		}
 	}
-	if d.informers, err = syncer.NewInformers(d.clients.kube); err != nil {
+	// A name makes client-go measure them.
+	name, err := cache.NewInformerName("tgsync")
+	if err != nil {
+		return nil, err
+	}
+	if d.informers, err = syncer.NewInformers(d.clients.kube, informers.WithInformerName(name)); err != nil {
 		return nil, err
 	}
 	if d.candidate, err = newCandidate(c, d.clients, fence, log); err != nil {
