@@ -204,6 +204,17 @@ func TestTroubleIsNotWaitedForForEver(t *testing.T) {
 	})
 }
 
+// TestPodsOfBefore are decided about at the start, without an event of theirs.
+func TestPodsOfBefore(t *testing.T) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		w.deaf = true
+		w.run("job", "job", 1, static)
+		w.start()
+		pass(time.Second)
+		require.True(t, w.isOpen(static, "job"))
+	})
+}
+
 // TestZonalShift opens a gate whose target is healthy, and says why it gets nothing.
 func TestZonalShift(t *testing.T) {
 	inWorld(t, awssim.Options{}, func(w *world) {

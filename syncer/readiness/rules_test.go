@@ -166,6 +166,10 @@ var rules = map[string]rule{
 		groups:   []standing{with(in("a", facts{}), func(g *standing) { g.GroupARN = "" }), in("b", after(unhealthy, 3, true))},
 		troubled: troubled, now: timeout, want: []want{{static, no, "Target.Timeout", "b: Request timed out"}}, reads: []string{"b"}, without: 0,
 	},
+	"unused for long": {
+		groups: []standing{in("a", after(notInUse, 3, false))}, troubled: troubled, now: timeout, without: 1,
+		want: []want{{static, yes, "GateTimeout", notInUse.Description + ": while that is so, nothing checks the target"}},
+	},
 	"unhealthy for long": {groups: []standing{in("a", after(unhealthy, 3, true))}, now: time.Hour, want: []want{{static, no, "Target.Timeout", "Request timed out"}}, reads: []string{"a"}},
 
 	"open, and unhealthy by now":               {have: []corev1.PodCondition{has(static, yes, "")}, groups: []standing{in("a", after(unhealthy, 3, true))}},

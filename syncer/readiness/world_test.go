@@ -70,6 +70,7 @@ type world struct {
 	admin   kubernetes.Interface
 	latch   bool
 	share   float64 // of AWS's rates, of the process
+	deaf    bool    // nobody tells the gates of pods
 
 	gates *Gates
 	pods  cache.SharedIndexInformer
@@ -151,7 +152,7 @@ func (w *world) start() {
 		Log:   slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	})
 	changed := func(obj any) {
-		if pod, ok := obj.(*endpoints.Pod); ok {
+		if pod, ok := obj.(*endpoints.Pod); ok && !w.deaf {
 			w.gates.PodChanged(nameOf(pod))
 		}
 	}
