@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/tgsync/tgsync/test/kubesim"
 )
 
 var out = flag.String("out", "", "where TestBench writes its rows; without it, TestBench is skipped")
@@ -23,6 +25,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	kubesim.DisableErrorBackoff()
 	goleak.VerifyTestMain(m)
 }
 

@@ -11,6 +11,9 @@
 //	reference.go   two simple algorithms to compare with
 //	measure.go     from AWS's record of calls to the wait of every change
 //	bounds.go      the least that any algorithm needs, one that knows the future included
+//	gated.go       a world of pods with gates, and load balancers that check them
+//	rollouts.go    Deployments that wait for these gates; how long they do
+//	keepers.go     who opens the gates: the product, or a reference
 //	scenarios.go   which traces, which figures
 //	report.go      rows, bars.json, the table
 //
@@ -24,6 +27,7 @@
 //	key                a group and an operation: what one call carries changes of
 //	wait               from a change to AWS's answer to the call that carries it
 //	done               from the start of a trace to the answer to its last call
+//	turn              a read of every group that pods wait for, with what registration leaves
 //	completion bound   no algorithm is done earlier
 //	waiting bound      no algorithm keeps its worst wait below this
 package bench

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -130,7 +131,7 @@ func writeTable(w io.Writer, rows []Row) error {
 		if r.Scenario != scenario {
 			scenario = r.Scenario
 			fmt.Fprintf(t, "\n%s\t(trace %s)\n", strings.ToUpper(scenario), r.Trace)
-			fmt.Fprintf(t, "  figure\t%s\tbound\tratio\tbar\t\t%s\n", productName, strings.Join(references(), "\t"))
+			fmt.Fprintf(t, "  figure\t%s\tbound\tratio\tbar\t\t%s\n", productName, strings.Join(references(rows, r.Scenario), "\t"))
 		}
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s", r.Figure, quantity(&r.Value, r.Unit), quantity(r.Bound, r.Unit), quantity(r.Ratio, ""), r.Bar, verdict(r.Pass))
 		for _, o := range rows[i+1:] {
@@ -143,11 +144,13 @@ func writeTable(w io.Writer, rows []Row) error {
 	return t.Flush()
 }
 
-// references returns the names of the engines that are no product.
-func references() []string {
+// references returns the names of the engines of a scenario that are no product.
+func references(rows []Row, scenario string) []string {
 	var names []string
-	for _, e := range entrants[1:] {
-		names = append(names, e.name)
+	for _, r := range rows {
+		if r.Scenario == scenario && r.Engine != productName && !slices.Contains(names, r.Engine) {
+			names = append(names, r.Engine)
+		}
 	}
 	return names
 }

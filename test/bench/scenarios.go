@@ -38,6 +38,9 @@ func scenarios() []scenario {
 		{"node drain with a neighbour", nodeDrain(seed), entrants, playBesideNeighbour},
 		{"cold start", coldStart(), product, playColdStart},
 		{"cold start from Ingresses", coldStart(), product, playColdStartFromIngresses},
+		{"5 gated rollouts", gatedRollouts(seed, 5), keepers(), playGated},
+		{"20 gated rollouts", gatedRollouts(seed, 20), keepers(), playGated},
+		{"50 gated rollouts", gatedRollouts(seed, 50), keepers(), playGated},
 		{"a day of nothing", Trace{Groups: knownGroups, Held: knownTargets / knownGroups}, product, playQuietDay},
 	}
 }

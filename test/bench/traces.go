@@ -129,6 +129,21 @@ func coldStart() Trace {
 	}}
 }
 
+// gatedRollouts replaces all pods of all groups of 10. When its changes happen follows
+// from what comes of them: here stands for how long each new pod takes from its creation
+// until its containers are ready.
+func gatedRollouts(seed uint64, rolling int) Trace {
+	const pods = 10
+	r := rand.New(rand.NewPCG(seed, uint64(rolling)))
+	t := Trace{Groups: rolling, Held: pods}
+	for n := range rolling * pods {
+		t.Changes = append(t.Changes, Change{
+			At: within(r, 2*time.Second, 6*time.Second), Group: n / pods, Target: rolling*pods + n, Operation: Register,
+		})
+	}
+	return t.sorted()
+}
+
 // within returns a moment in [from, to), to the nanosecond: two changes hardly ever
 // share one.
 func within(r *rand.Rand, from, to time.Duration) time.Duration {

@@ -23,6 +23,9 @@ func TestTracesAreFixed(t *testing.T) {
 		"node drain with a neighbour": "34f592aa3f54",
 		"cold start":                  "7e50559d6cb7",
 		"cold start from Ingresses":   "7e50559d6cb7",
+		"5 gated rollouts":            "e3131d0d67fe",
+		"20 gated rollouts":           "73bc0a7b9982",
+		"50 gated rollouts":           "fe50423c85a2",
 		"a day of nothing":            "91abea493e26",
 	}, got)
 	require.NotEqual(t, nodeDrain(seed).Hash(), nodeDrain(seed+1).Hash())

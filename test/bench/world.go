@@ -53,16 +53,21 @@ type world struct {
 	start time.Time
 }
 
-// newAccount makes an account with nothing but a network in it.
-func newAccount(t Trace, switches awssim.Switches) (*world, error) {
+// accountOptions are those of an account with nothing but a network in it.
+func accountOptions(switches awssim.Switches) awssim.Options {
 	public := map[string]string{"kubernetes.io/role/elb": "1"}
-	sim, err := awssim.New(awssim.Options{
+	return awssim.Options{
 		Latency: callLatency, Throttling: true, Switches: switches,
 		VPCs: []awssim.VPC{{ID: vpcID, CIDRs: []string{"10.0.0.0/16"}, Subnets: []awssim.Subnet{
 			{ID: "subnet-a", Zone: "ap-northeast-3a", CIDR: "10.0.0.0/17", Public: true, Tags: public},
 			{ID: "subnet-b", Zone: "ap-northeast-3b", CIDR: "10.0.128.0/17", Public: true, Tags: public},
 		}}},
-	})
+	}
+}
+
+// newAccount makes an account with nothing but a network in it.
+func newAccount(t Trace, switches awssim.Switches) (*world, error) {
+	sim, err := awssim.New(accountOptions(switches))
 	return &world{sim: sim, trace: t}, err
 }
 
@@ -76,17 +81,25 @@ func newWorld(ctx context.Context, t Trace, switches awssim.Switches) (*world, e
 	if err != nil {
 		return nil, err
 	}
-	for g := range t.Groups {
-		arn, err := w.addGroup(ctx, clients.ELB, groupName(g))
-		if err != nil {
-			return nil, err
-		}
-		w.arns = append(w.arns, arn)
-		if err := clients.ELB.RegisterTargets(ctx, arn, w.held(g), nil); err != nil {
-			return nil, err
-		}
+	if err := w.addGroups(ctx, clients.ELB); err != nil {
+		return nil, err
 	}
 	return w, sleep(ctx, rest)
+}
+
+// addGroups makes the groups of the trace, with what they hold.
+func (w *world) addGroups(ctx context.Context, elb *awsapi.ELB) error {
+	for g := range w.trace.Groups {
+		arn, err := w.addGroup(ctx, elb, groupName(g))
+		if err != nil {
+			return err
+		}
+		w.arns = append(w.arns, arn)
+		if err := elb.RegisterTargets(ctx, arn, w.held(g), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clients returns AWS clients with a budget of their own, all of the account's.
@@ -104,6 +117,7 @@ func (w *world) clientsOf(ctx context.Context, share float64) (*awsapi.Clients, 
 func (w *world) addGroup(ctx context.Context, elb *awsapi.ELB, name string) (string, error) {
 	g, err := elb.CreateTargetGroup(ctx, awsapi.TargetGroup{
 		Name: name, Port: targetPort, Protocol: "HTTP", TargetType: "ip", VPCID: vpcID,
+		HealthCheck: awsapi.HealthCheck{IntervalSeconds: int32(checked.Interval.Seconds())},
 	})
 	return g.ARN, err
 }
