@@ -74,6 +74,23 @@ func TestTokensComeAtTheExactMoment(t *testing.T) {
 	}
 }
 
+// TestTokensComeAtTheExactMomentBesideOthers: whoever waits for a token that comes
+// later makes nobody late.
+func TestTokensComeAtTheExactMomentBesideOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(published())
+		take(t, b, 10, "heavy", "provisioning")
+		take(t, b, 20, "register", "registration")
+		var heavy time.Duration
+		var waiting sync.WaitGroup
+		waiting.Go(func() { heavy = take(t, b, 1, "heavy", "provisioning") })
+		synctest.Wait()
+		require.InDelta(t, 250*time.Millisecond, take(t, b, 1, "register", "registration"), float64(time.Microsecond))
+		waiting.Wait()
+		require.InDelta(t, 5*time.Second, heavy, float64(time.Microsecond))
+	})
+}
+
 func TestUnknownNames(t *testing.T) {
 	b := NewBudget(published())
 	_, err := b.Take(t.Context(), "nothing", "audit")
@@ -230,6 +247,20 @@ func TestThrottledBuckets(t *testing.T) {
 
 		b.Throttled("other")
 		require.InDelta(t, 0.7, b.shared.scale(time.Now()), 1e-9, "a bucket alone stands alone")
+	})
+}
+
+func TestThrottlesWithinASecondCountOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(published())
+		register := b.categories["register"]
+		b.Throttled("register")
+		time.Sleep(time.Second - 1)
+		b.Throttled("register")
+		require.InDelta(t, 0.71, register.scale(time.Now()), 1e-6, "it recovers by 0.01 a second")
+		time.Sleep(1)
+		b.Throttled("register")
+		require.InDelta(t, 0.7*0.71, register.scale(time.Now()), 1e-6)
 	})
 }
 
