@@ -60,7 +60,7 @@ func TestLiveChangesGoFirst(t *testing.T) {
 		require.Equal(w.t, []string{
 			"RegisterTargets echo3", "DescribeTargetHealth echo3", "DescribeTargetHealth echo5", "DescribeTargetHealth echo4",
 			"DescribeTargetHealth echo2", "DescribeTargetHealth echo1", "DescribeTargetHealth echo0",
-		}, fourAtOnce(w.started(began, bindings)))
+		}, fourAtOnce(w.started(began, bindings)[:7])) // an audit may follow
 		require.Equal(w.t, []string{"10.0.3.1", "10.0.3.2"}, w.registered(bindings[3]))
 	})
 }
