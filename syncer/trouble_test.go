@@ -55,6 +55,7 @@ func TestStopFinishesCallsUnderWay(t *testing.T) {
 		w.endpoints("echo0", "10.0.0.1")
 		time.Sleep(time.Second)
 		w.stop()
+		require.Len(w.t, w.metrics.latencies, 1, "its answer was waited for")
 		require.Equal(w.t, []string{"10.0.0.1"}, w.registered(b))
 	})
 }
