@@ -17,11 +17,12 @@ IMAGE   ?= tgsync:latest
 
 # Of the tests: TESTFLAGS is added to every `go test`, RACE=1 puts any of them
 # under the race detector, FUZZTIME is the time of each fuzz target, BENCH
-# selects benchmarks.
+# selects benchmarks, MUTANTS selects mutants.
 TESTFLAGS ?= -timeout 20m
 RACE      ?=
 FUZZTIME  ?= 20s
 BENCH     ?= .
+MUTANTS   ?=
 
 # The packages of the product and its tests; test/ has nested modules that
 # `./...` leaves out.
@@ -101,6 +102,10 @@ bench: ## Hold the engine against its bars (build/bench.json), then run the benc
 	dirs=$$(grep -rlE --include='*_test.go' '^func Benchmark' $(SOURCE_DIRS) | xargs -n1 dirname | sort -u | sed 's|^|./|'); \
 	go test -run='^$$' -bench='$(BENCH)' -benchmem $$dirs || failed=1; \
 	exit $$failed
+
+.PHONY: mutants
+mutants: ## Break each rule in turn and list the test that notices (MUTANTS=regexp selects by name).
+	@go run ./test/mutants -select='$(MUTANTS)'
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s) each.
