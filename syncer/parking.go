@@ -11,8 +11,8 @@ import (
 
 // How long a parked target stays away: 15 s, doubling to 5 minutes. The first is
 // about as long as AWS takes to forget an address, the last bounds the calls that
-// are wasted on a target that will never do. One that drains stays away for 30 s
-// each time: draining ends after 5 minutes at most, unless somebody asked for more.
+// are wasted on a target that will never do. One that drains stays away for 30 s at
+// most: draining ends after 5 minutes, unless somebody asked for more.
 const (
 	firstParking = 15 * time.Second
 	lastParking  = 5 * time.Minute

@@ -194,6 +194,30 @@ func TestFullGroupReplacesAllItsTargets(t *testing.T) {
 	})
 }
 
+// TestFullGroupTriesNoLessWhileOthersLeave: how many would fit before those who leave
+// have left is of no interest, even if that takes a while.
+func TestFullGroupTriesNoLessWhileOthersLeave(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.service("echo0")
+		w.attach(b)
+		w.source.set(b)
+		var old, fresh []string
+		for n := range targetQuota {
+			old, fresh = append(old, fmt.Sprintf("10.0.3.%d", n)), append(fresh, fmt.Sprintf("10.0.4.%d", n))
+		}
+		w.endpoints("echo0", old...)
+		w.start()
+		w.sim.Inject(awssim.Fault{Action: "DeregisterTargets", Times: 1, Throttle: true})
+		began := time.Now()
+		w.endpoints("echo0", fresh...)
+		w.settle()
+		require.Contains(w.t, w.registered(b), fresh[0])
+		require.LessOrEqual(w.t, len(w.calls("RegisterTargets", began)), 3)
+		second := w.calls("DeregisterTargets", began)[1]
+		require.Less(w.t, second.Time.Sub(began), time.Second, "a throttled call waits longer, but here others wait for it")
+	})
+}
+
 // TestAuditRepairsDrift has somebody else change a group behind our back.
 func TestAuditRepairsDrift(t *testing.T) {
 	inWorld(t, func(w *world) {
