@@ -93,6 +93,7 @@ type source struct {
 	mu       sync.Mutex
 	bindings []target.Binding
 	missing  []target.Binding
+	unread   bool // what is missing is not known yet
 	changed  chan struct{}
 }
 
@@ -105,14 +106,18 @@ func (s *source) Bindings() []target.Binding {
 func (s *source) Missing() ([]target.Binding, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.missing), true
+	return slices.Clone(s.missing), !s.unread
 }
 
 func (s *source) Changed() <-chan struct{} { return s.changed }
 
 func (s *source) set(bindings ...target.Binding) {
+	s.change(func() { s.bindings = bindings })
+}
+
+func (s *source) change(how func()) {
 	s.mu.Lock()
-	s.bindings = bindings
+	how()
 	s.mu.Unlock()
 	select {
 	case s.changed <- struct{}{}:

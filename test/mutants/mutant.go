@@ -30,6 +30,9 @@ var behaviours = []string{
 	"the quota of targets is below what is wanted",
 	"availability zones of targets",
 	"a leader is frozen and wakes up",
+	"a pod's name comes back with another UID",
+	"what a pod's readiness condition says",
+	"a target group is replaced",
 }
 
 // mutant is one way to break one rule.
