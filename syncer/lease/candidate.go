@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,7 +54,10 @@ var ErrLost = errors.New("the lease is lost")
 type Work func(ctx context.Context, t Term) error
 
 // Candidate is a process that may lead.
-type Candidate struct{ o Options }
+type Candidate struct {
+	o      Options
+	holder atomic.Pointer[Holder] // nil: the Lease was not seen yet
+}
 
 // New returns a Candidate.
 func New(o Options) *Candidate { return &Candidate{o: o} }
@@ -136,11 +140,11 @@ func (c *Candidate) newElector(l *lock, won chan<- context.Context) (*leaderelec
 }
 
 func (c *Candidate) newLock(lost func()) *lock {
-	return &lock{fence: c.o.Fence, lost: lost, Interface: &resourcelock.LeaseLock{
+	return &lock{fence: c.o.Fence, lost: lost, Interface: witness{&resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: c.o.Namespace, Name: c.o.Name},
 		Client:     c.o.Client,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: c.o.Identity},
-	}}
+	}, &c.holder}}
 }
 
 // lead works until leading or ctx ends, and reports whether leading ended before

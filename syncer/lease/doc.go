@@ -4,6 +4,7 @@
 //	candidate.go  the way through the terms: wait for the Lease, work, give it back
 //	standby.go    the wait: until the Lease is given up or its holder's time is over
 //	lock.go       client-go's lock, which tells the fence what happens to the Lease
+//	holder.go     who leads, for people to look at
 //	fence.go      the last word before a request that changes something
 //	transport.go  the fence in front of the Kubernetes API
 //

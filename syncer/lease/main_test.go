@@ -235,6 +235,8 @@ type process struct {
 	stop  context.CancelFunc
 	ended chan error
 
+	candidate *Candidate
+
 	mu      sync.Mutex // guards all below
 	working bool
 	terms   []Term
@@ -258,8 +260,8 @@ func startTimed(t *testing.T, s *server, name string, o Options) *process {
 	}
 	o.Client, o.Watcher, o.Namespace, o.Name, o.Identity = p.line, p.line, "tgsync", "tgsync", name
 	o.Fence, o.Log = p.fence, slog.New(slog.DiscardHandler)
-	c := New(o)
-	go func() { p.ended <- c.Run(ctx, p.work) }()
+	p.candidate = New(o)
+	go func() { p.ended <- p.candidate.Run(ctx, p.work) }()
 	return p
 }
 

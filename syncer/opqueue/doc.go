@@ -12,6 +12,7 @@
 //	budget.go  Budget: token buckets, of which every call takes from two at once
 //	bucket.go  one bucket: size, refill, what a throttle does to it
 //	token.go   Token: taken ahead, brought along in a context, spent or returned
+//	status.go  what waits for what, and what the buckets hold, for people to look at
 //
 // # Rules
 //

@@ -43,6 +43,7 @@ type entry[K comparable] struct {
 	running  bool
 	removed  bool // during the run under way
 	failures int  // in a row
+	failed   bool // the pause is a back-off
 	gap      time.Time
 	busy     time.Time // until when a run counts as one of a moment ago
 	rested   bool      // the first change that waits came later than that

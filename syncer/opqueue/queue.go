@@ -299,10 +299,10 @@ func (q *Queue[K]) finish(e *entry[K], r Result, sent bool) {
 	case changed || r.outcome == done || r.outcome == more:
 		e.pause, e.failures = time.Time{}, 0
 	case r.outcome == retry:
-		e.pause = now.Add(backoff(e.failures))
+		e.pause, e.failed = now.Add(backoff(e.failures)), true
 		e.failures++
 	default:
-		e.pause = now.Add(r.after)
+		e.pause, e.failed = now.Add(r.after), false
 	}
 	q.placeLocked(e, now)
 }
