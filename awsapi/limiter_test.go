@@ -206,3 +206,15 @@ func TestLimiterRefusesWhatHasNoBucket(t *testing.T) {
 	err := newLimiter(1, silent{}).take(t.Context(), "elasticloadbalancing:DescribeSSLPolicies")
 	require.ErrorContains(t, err, "no token bucket is known for elasticloadbalancing:DescribeSSLPolicies")
 }
+
+func TestLevels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clients(t, Options{HTTPClient: &wire{}, Share: 0.5})
+		_, err := c.RegistrationToken(t.Context())
+		require.NoError(t, err)
+		levels := c.Levels()
+		require.Equal(t, opqueue.Level{Bucket: "elb-account", Tokens: 19, Size: 20, Refill: 5}, levels[0])
+		require.Contains(t, levels, opqueue.Level{Bucket: "elb-account", Class: ClassRegistration, Tokens: 9, Size: 10, Refill: 2})
+		require.Contains(t, levels, opqueue.Level{Bucket: "elb-registration", Tokens: 9, Size: 10, Refill: 2})
+	})
+}

@@ -16,6 +16,7 @@
 //	parking.go    targets that AWS refuses, and those for which a quota leaves no room
 //	zones.go      the Availability Zones of targets outside of the VPC
 //	status.go     what is shown of all this
+//	detail.go     the same at length, for people
 //
 // A queue (package opqueue) brings together a key that is ready, a worker and a token, in
 // this order, and only then decides which key it is: the one whose change is oldest, where

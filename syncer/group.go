@@ -64,14 +64,17 @@ type group struct {
 	secondLook time.Time
 	// missing is since when it has not been found out what the group should have.
 	missing time.Time
-	// holding are the guards that keep something back, and since when.
-	holding map[Guard]time.Time
+	// holding are the guards that keep something back.
+	holding map[Guard]Hold
+	// calls are the last ones that have returned.
+	calls map[operation]Call
 }
 
 func newGroup(arn string) *group {
 	return &group{
 		arn: arn, accepted: newAccepted(), states: map[target.Target]string{}, inFlight: target.Set{},
-		doubt: map[target.Target]operation{}, parking: newParking(), holding: map[Guard]time.Time{},
+		doubt: map[target.Target]operation{}, parking: newParking(), holding: map[Guard]Hold{},
+		calls: map[operation]Call{},
 	}
 }
 

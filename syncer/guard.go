@@ -111,7 +111,7 @@ func (s *Syncer) guard(ctx context.Context, r removal) []target.Target {
 // note tells about a guard that begins to hold something, and remembers whether it
 // does.
 func (s *Syncer) note(ctx context.Context, r removal, name Guard, held int) {
-	if !r.group.hold(name, held > 0) {
+	if !r.group.hold(name, held) {
 		return
 	}
 	s.o.Metrics.GuardHolds(string(name))
@@ -214,18 +214,27 @@ func (g *group) size() int {
 	return len(g.observed)
 }
 
-// hold notes whether a guard holds targets, and reports whether it has just begun to.
-func (g *group) hold(name Guard, holds bool) (begun bool) {
+// Hold is what a guard keeps registered.
+type Hold struct {
+	Since   time.Time // when it began to
+	Targets int       // at the last look
+}
+
+// hold notes how many targets a guard holds, and reports whether it has just begun to.
+func (g *group) hold(name Guard, targets int) (begun bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, held := g.holding[name]
-	switch {
-	case holds && !held:
-		g.holding[name] = time.Now()
-	case !holds:
+	h, held := g.holding[name]
+	if targets == 0 {
 		delete(g.holding, name)
+		return false
 	}
-	return holds && !held
+	if !held {
+		h.Since = time.Now()
+	}
+	h.Targets = targets
+	g.holding[name] = h
+	return !held
 }
 
 // held reports whether a guard held targets, or would have held some, when the group

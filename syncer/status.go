@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tgsync/tgsync/syncer/target"
 )
@@ -33,8 +32,8 @@ type Status struct {
 	// Targets counts AWS's words for the targets, those that drain included, as of the
 	// last look and the calls since.
 	Targets map[string]int
-	Parked  map[string]int      // targets by reason
-	Holding map[Guard]time.Time // the guards that hold targets, and since when
+	Parked  map[string]int // targets by reason
+	Holding map[Guard]Hold // the guards that hold targets
 }
 
 // Status returns what is known of every bound group, ordered by its name.
@@ -58,6 +57,10 @@ func (s *Syncer) Status() []Status {
 func (g *group) status(b target.Binding, pending bool) Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.statusLocked(b, pending)
+}
+
+func (g *group) statusLocked(b target.Binding, pending bool) Status {
 	st := Status{Binding: b, State: StateSynced, Targets: map[string]int{}, Parked: map[string]int{}, Holding: maps.Clone(g.holding)}
 	for _, state := range g.states {
 		st.Targets[state]++

@@ -100,6 +100,7 @@ func (s *Syncer) send(ctx context.Context, c call) error {
 func (s *Syncer) after(ctx context.Context, c call) opqueue.Result {
 	log := s.o.Log.With(groupAttr(c.binding), slog.String("operation", string(c.key.op)), slog.Any("targets", c.batch))
 	class := awsapi.ClassOf(c.err)
+	c.group.called(c.key.op, len(c.batch), c.err)
 	if class == awsapi.Invalid && s.zones.learn(c.err, c.batch, c.zones, c.view.zone) {
 		log.InfoContext(ctx, "zones of targets outside the VPC were learned", slog.Any("error", c.err))
 		c.group.end(c.key.op, c.batch, awsapi.Throttled) // nothing was done, and none is to blame
@@ -189,6 +190,7 @@ func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result
 func (s *Syncer) read(ctx context.Context, g *group) ([]awsapi.TargetHealth, observation, error) {
 	generation := g.currentGeneration()
 	health, err := s.o.AWS.DescribeTargetHealth(ctx, g.arn)
+	g.called(observe, len(health), err)
 	if err != nil {
 		return nil, observation{}, err
 	}

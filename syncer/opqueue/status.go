@@ -12,7 +12,7 @@ type Wait string
 // What a key can wait for.
 const (
 	WaitsForRun     Wait = "run"     // the end of its run, which is under way
-	WaitsForToken   Wait = "token"   // it is ready: a worker, a token and its turn
+	WaitsForToken   Wait = "token"   // it is ready: a worker, its turn, and a token that Order lets it have
 	WaitsForGap     Wait = "gap"     // the least time from its last run to the next
 	WaitsForPause   Wait = "pause"   // what Later asked for
 	WaitsForBackoff Wait = "backoff" // the pause after a Retry
