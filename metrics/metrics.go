@@ -10,6 +10,9 @@
 //	kubernetes.go  client-go's own: work queues and API requests
 //	informers.go   and informers
 //	server.go      /metrics, /healthz, /readyz
+//	page.go        what /targets shows: its JSON, field by field
+//	targets.go     /targets and /targets.json: filter, template (targets.html), headers
+//	view.go        the page as the template needs it
 package metrics
 
 import (

@@ -16,12 +16,15 @@ import (
 const shutdownTimeout = 2 * time.Second
 
 // Server shows a daemon to the outside: /metrics for Prometheus, /healthz and
-// /readyz for the kubelet.
+// /readyz for the kubelet, /targets and /targets.json for people.
 type Server struct {
 	Metrics *Metrics
 	// Ready returns why the daemon is not ready, or nil.
 	Ready func() error
-	Log   *slog.Logger
+	// Page returns what /targets shows. It is called for every request. Nil: there is no
+	// such page.
+	Page func() Page
+	Log  *slog.Logger
 }
 
 // Handler returns the handler of all paths.
@@ -38,6 +41,10 @@ func (s *Server) Handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	if s.Page != nil {
+		mux.HandleFunc("GET /targets", s.handleTargets)
+		mux.HandleFunc("GET /targets.json", s.handleTargetsJSON)
+	}
 	return mux
 }
 
