@@ -48,6 +48,7 @@ type parts struct {
 	events    record.EventBroadcaster
 	directory *provision.Directory
 	candidate *lease.Candidate
+	fence     *lease.Fence
 	server    *metrics.Server
 	syncer    atomic.Pointer[syncer.Syncer] // of this term; nil: a standby's
 }
@@ -64,9 +65,9 @@ type clients struct {
 // build builds a daemon from its configuration.
 func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	d := &parts{config: c, log: log, vpcID: c.VPCID, metrics: metrics.New(version)}
-	fence := lease.NewFence(c.LeaseDuration)
+	d.fence = lease.NewFence(c.LeaseDuration)
 	var err error
-	if d.clients, err = connect(ctx, c, fence, d.metrics); err != nil {
+	if d.clients, err = connect(ctx, c, d.fence, d.metrics); err != nil {
 		return nil, err
 	}
 	if d.vpcID == "" {
@@ -82,13 +83,13 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	if d.informers, err = syncer.NewInformers(d.clients.kube, informers.WithInformerName(name)); err != nil {
 		return nil, err
 	}
-	if d.candidate, err = newCandidate(c, d.clients, fence, log); err != nil {
+	if d.candidate, err = newCandidate(c, d.clients, d.fence, log); err != nil {
 		return nil, err
 	}
 	d.directory = provision.NewDirectory(d.clients.aws.ELB, c.ClusterName, log)
 	d.events = record.NewBroadcaster(record.WithContext(ctx))
 	d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: d.clients.kube.CoreV1().Events("")})
-	d.metrics.WatchLeader(fence.Open)
+	d.metrics.WatchLeader(d.fence.Open)
 	for _, op := range syncer.Operations() {
 		d.metrics.WatchPending(op,
 			func() int { groups, _ := d.pending(op); return groups },
@@ -96,7 +97,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	}
 	d.metrics.WatchGroups(stateNames(), d.groups)
 	d.metrics.WatchGates(d.gatesWaiting)
-	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Log: log}
+	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Page: d.page, Log: log}
 	return d, nil
 }
 

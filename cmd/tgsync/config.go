@@ -33,7 +33,7 @@ type config struct {
 	LeaseRenewDeadline     time.Duration `env:"TGSYNC_LEASE_RENEW_DEADLINE" envDefault:"4s" doc:"How long a leader tries to renew the Lease before it ends its work: at most nine tenths of the duration less the retry period."`
 	LeaseRetryPeriod       time.Duration `env:"TGSYNC_LEASE_RETRY_PERIOD" envDefault:"1s" doc:"Time between two renewals; a standby that cannot watch the Lease looks at it as often, or half as often. Less than the renew deadline / 1.2."`
 	PodName                string        `env:"POD_NAME" doc:"Names the holder of the Lease, with something random added. Empty: the host's name."`
-	MetricsAddress         string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /healthz and /readyz are served."`
+	MetricsAddress         string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /targets, /healthz and /readyz are served."`
 	LogLevel               slog.Level    `env:"TGSYNC_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat              logFormat     `env:"TGSYNC_LOG_FORMAT" envDefault:"auto" doc:"text, json, or auto: text on a terminal, JSON otherwise."`
 	Kubeconfig             string        `env:"KUBECONFIG" doc:"Kubeconfig file. Empty: the pod's service account."`
