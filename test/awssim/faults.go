@@ -17,6 +17,7 @@ import (
 type Fault struct {
 	// Which calls. A zero field stands for all.
 
+	Caller  string                              // access key ID
 	Service string                              // elasticloadbalancing, ec2
 	Action  string                              // RegisterTargets; "*" is every action too
 	Bucket  Bucket                              // the calls that take a token of it, by category
@@ -140,6 +141,7 @@ func (i *Injected) spent() bool { return i.Times > 0 && i.hits >= i.Times }
 
 func (f *Fault) matches(r *request) bool {
 	switch {
+	case f.Caller != "" && f.Caller != r.actor:
 	case f.Service != "" && f.Service != r.svc.name:
 	case f.Action != "" && f.Action != r.action:
 	case f.Bucket != "" && !r.takesOf(f.Bucket):

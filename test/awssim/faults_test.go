@@ -215,6 +215,14 @@ func TestFaultsByParameter(t *testing.T) {
 
 // The share that a fault hits is chosen by who calls what, and how often: the same
 // in every run, and whatever others do in between.
+func TestFaultsOfOneCaller(t *testing.T) {
+	a := open(t, awssim.Options{})
+	stranger := clients(a.Sim, &http.Client{Transport: a.Transport()}, "http://aws.test", "STRANGER")
+	a.Inject(awssim.Fault{Caller: "AKID", Throttle: true})
+	requireCode(t, fails(t, a.elb.DescribeTargetGroups, nil), "ThrottlingException", "Rate exceeded")
+	do(t, stranger.elb.DescribeTargetGroups, nil)
+}
+
 func TestShare(t *testing.T) {
 	outcome := func(seed uint64, others bool) (hits []bool) {
 		a := open(t, awssim.Options{Switches: awssim.Switches{Seed: seed}})
