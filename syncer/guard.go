@@ -22,7 +22,9 @@ type Guard string
 // The guards, in the order in which a plan passes them.
 const (
 	// GuardGracePeriod holds every target of a group whose Service, Service port or
-	// EndpointSlices are not found: not found is not zero. It ends after a while.
+	// EndpointSlices are not found: not found is not zero. It ends after a while. A pod
+	// that terminates meanwhile is held, too: without its Service it is not known whether
+	// that publishes such pods.
 	GuardGracePeriod Guard = "grace_period"
 	// GuardFailOpen holds targets whose pods have all become not ready while none is
 	// terminating: what they have in common is more likely to be at fault, and a load

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/tgsync/tgsync/syncer/endpoints"
+	"github.com/tgsync/tgsync/syncer/opqueue"
 )
 
 // addPodHandlers makes changes of pods and nodes into keys. A pod that is gone makes
@@ -40,6 +41,7 @@ func (s *Syncer) addPodHandlers() error {
 		DeleteFunc: func(obj any) {
 			if pod, ok := object[*endpoints.Pod](obj); ok {
 				s.gateChanged(pod)
+				s.podWentUnseen(pod)
 			}
 		},
 	})
@@ -72,11 +74,21 @@ func (s *Syncer) podChanged(pod *endpoints.Pod) {
 		s.o.Log.Error("a change of a pod is lost", slog.Any("error", err))
 		return
 	}
-	if len(shown) == 0 {
-		return // most pods of a cluster stand behind no Service, or have no address yet
-	}
 	for svc := range servicesOf(shown) {
 		s.serviceChanged(svc)
+	}
+	if len(shown) == 0 && !pod.Living() {
+		s.podWentUnseen(pod)
+	}
+}
+
+// podWentUnseen notes that a pod is on its way out that no slice shows. Most pods of a
+// cluster stand behind no Service; but a guard may hold the target of this one.
+func (s *Syncer) podWentUnseen(pod *endpoints.Pod) {
+	for _, b := range s.index.Load().byNamespace[pod.Namespace] {
+		if g := s.group(b.GroupARN); g != nil && g.held() {
+			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Urgent: true})
+		}
 	}
 }
 

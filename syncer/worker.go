@@ -62,17 +62,33 @@ func (s *Syncer) program(ctx context.Context, k key, since time.Time) opqueue.Re
 		s.reads.Add(key{k.arn, observe}, opqueue.Change{Urgent: true})
 		return opqueue.Later(secondLook) // the observation adds the key again
 	}
-	todo := k.op.of(g.plan(v.wanted))
+	plan := g.plan(v.wanted)
+	todo := k.op.of(plan)
 	if k.op == deregister {
 		todo = s.guard(ctx, removal{binding: b, group: g, view: v, targets: todo})
 	}
 	batch, more := g.begin(k.op, todo, s.o.BatchSize)
 	if len(batch) == 0 {
+		s.addOther(k, plan, since)
 		return opqueue.Done()
 	}
 	c := call{binding: b, group: g, key: k, view: v, batch: batch, more: more, since: since, zones: s.zones.of(batch)}
 	c.err = s.send(ctx, c)
 	return s.after(ctx, c)
+}
+
+// addOther adds the key of the operation that a change has made necessary, where its
+// event seemed to ask for the opposite: when the last node that was heard goes silent,
+// endpoints go in order to come.
+func (s *Syncer) addOther(k key, plan target.Plan, since time.Time) {
+	other := register
+	if k.op == register {
+		other = deregister
+	}
+	// One that waits already may do so for a reason, which a change would end.
+	if len(k.op.of(plan)) == 0 && len(other.of(plan)) > 0 && !s.mutations.Waits(key{k.arn, other}) {
+		s.mutations.Add(key{k.arn, other}, opqueue.Change{Since: since, Size: len(other.of(plan))})
+	}
 }
 
 // call is one batch on its way to AWS and back.

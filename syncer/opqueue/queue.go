@@ -164,6 +164,15 @@ func (q *Queue[K]) Remove(key K) {
 	delete(q.entries, key)
 }
 
+// Waits reports whether a key has changes that no run has settled, one under way
+// included.
+func (q *Queue[K]) Waits(key K) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e, ok := q.entries[key]
+	return ok && !e.waiting.merge(e.taken).none()
+}
+
 // Pending returns how many keys have changes that no run has settled, those under
 // way included, and the time of the first; of all keys that match, or of all if
 // match is nil. With no such key the time is zero.

@@ -84,6 +84,8 @@ func TestKeyIsHeldOnceWithItsFirstChange(t *testing.T) {
 		keys, oldest := b.Pending(nil)
 		require.Equal(t, 1, keys)
 		require.Equal(t, b.begin, oldest, "what is under way is pending")
+		require.True(t, b.Waits("a"))
+		require.False(t, b.Waits("b"))
 
 		run.finish <- Done()
 		synctest.Wait()

@@ -231,7 +231,7 @@ func (h *history) service(*rapid.T) {
 }
 
 func (h *history) node(*rapid.T) {
-	h.say("node %s is %s", h.pick("node", "node-1", "node-2"), h.pick("is", "ready", "ready", "not ready"))
+	h.say("node %s is %s", h.pick("node", "node-1", "node-2"), h.pick("is", "ready", "ready", "not ready", "silent"))
 }
 
 func (h *history) aws(*rapid.T) {
