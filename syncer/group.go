@@ -217,6 +217,14 @@ func (g *group) drainLocked(batch []target.Target) bool {
 	return false
 }
 
+// empty reports whether AWS is known to have none of the group's targets, but for
+// those that drain.
+func (g *group) empty() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.observed != nil && len(g.observed) == 0 && len(g.inFlight) == 0 && len(g.doubt) == 0
+}
+
 // currentGeneration is what an observation remembers before it asks AWS.
 func (g *group) currentGeneration() int {
 	g.mu.Lock()

@@ -56,6 +56,9 @@ type view struct {
 
 // look computes what a binding's group should have, from the caches.
 func (s *Syncer) look(b target.Binding) (view, error) {
+	if b.Drain {
+		return viewOf(endpoints.Result{}), nil
+	}
 	in, err := s.o.Informers.input(b, s.o.FailOpen)
 	if err != nil {
 		return view{}, err
@@ -91,8 +94,12 @@ type removal struct {
 	targets []target.Target
 }
 
-// guard returns those deregistrations of a plan that may be carried out now.
+// guard returns those deregistrations of a plan that may be carried out now. Of a
+// group that drains this is all of them: somebody has asked for just that.
 func (s *Syncer) guard(ctx context.Context, r removal) []target.Target {
+	if r.binding.Drain {
+		return r.targets
+	}
 	for _, step := range []struct {
 		name  Guard
 		holds func(removal) target.Set

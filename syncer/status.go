@@ -54,6 +54,12 @@ func (s *Syncer) Status() []Status {
 	return all
 }
 
+// Drained reports whether a group that is to be emptied (target.Binding.Drain) is empty.
+func (s *Syncer) Drained(arn string) bool {
+	g := s.group(arn)
+	return s.index.Load().byARN[arn].Drain && g != nil && g.empty()
+}
+
 func (g *group) status(b target.Binding, pending bool) Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()

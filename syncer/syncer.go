@@ -135,6 +135,9 @@ func indexOf(source Source) *index {
 		i.byService[b.Service] = append(i.byService[b.Service], b)
 	}
 	for _, b := range slices.Concat(all, missing) {
+		if b.Drain {
+			continue // no pod waits for a group that lets all of them go
+		}
 		i.byNamespace[b.Service.Namespace] = append(i.byNamespace[b.Service.Namespace], b)
 	}
 	return i

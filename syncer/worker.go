@@ -137,7 +137,7 @@ func (s *Syncer) after(ctx context.Context, c call) opqueue.Result {
 			return opqueue.More()
 		}
 		// What changed while these targets were in flight could not be planned.
-		s.addMissing(c.binding, time.Now())
+		s.addMissing(c.key.arn, time.Now())
 		return opqueue.Done()
 	case awsapi.Throttled, awsapi.Fenced: // nothing was done
 		return opqueue.Later(jitter(throttlePause))
@@ -218,17 +218,22 @@ func (s *Syncer) read(ctx context.Context, g *group) ([]awsapi.TargetHealth, obs
 	return health, o, nil
 }
 
-// addMissing adds the keys of the operations that a group needs now.
-func (s *Syncer) addMissing(b target.Binding, since time.Time) {
-	g := s.group(b.GroupARN)
+// addMissing adds the keys of the operations that a group needs now, by what is bound
+// to it now.
+func (s *Syncer) addMissing(arn string, since time.Time) {
+	b, bound := s.index.Load().byARN[arn]
+	g := s.group(arn)
+	if !bound || g == nil {
+		return
+	}
 	v, err := s.look(b)
-	if g == nil || err != nil {
+	if err != nil {
 		return
 	}
 	plan := g.plan(v.wanted)
 	for _, op := range []operation{deregister, register} {
 		if len(op.of(plan)) > 0 {
-			s.mutations.Add(key{b.GroupARN, op}, opqueue.Change{Since: since})
+			s.mutations.Add(key{arn, op}, opqueue.Change{Since: since})
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package target
 
 import (
+	"cmp"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -11,12 +14,21 @@ type Binding struct {
 	GroupARN    string // empty: the group does not exist yet
 	GroupName   string
 	Service     types.NamespacedName
-	ServicePort intstr.IntOrString // as the Ingress names it
-	Stack       string             // the Ingress group that the target group belongs to
+	ServicePort intstr.IntOrString      // as the Ingress or TargetGroupBinding names it
+	Family      discoveryv1.AddressType // of the targets; empty: IPv4
+	Stack       string                  // the Ingress group that the target group belongs to; empty: none
 	Check       Check
 	// Unused says that no rule forwards to the group, so that nothing checks its targets.
 	Unused bool
+	// Name is the TargetGroupBinding's, in the Service's namespace, after which readiness
+	// gates are named. Empty: it has, or would have, the name of the group.
+	Name string
+	// Drain wants the group empty, whatever the Service has: who bound it lets go of it.
+	Drain bool
 }
+
+// GateName returns what the group's readiness gates are named after.
+func (b Binding) GateName() string { return cmp.Or(b.Name, b.GroupName) }
 
 // Check is how a load balancer checks the targets of a group. Zero fields stand for
 // AWS's defaults.
