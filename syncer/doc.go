@@ -26,7 +26,7 @@
 // The pure parts are packages of their own: target (sets and plans) and endpoints
 // (EndpointSlices, pods and nodes to desired set). Which Service port feeds which group
 // is decided by package provision, a loop of its own with a budget of its own: endpoints
-// never wait for it.
+// never wait for it. Package groupbinding adds the groups that people make themselves.
 //
 // A Syncer lives for one term of leading (package lease): it is built on informers
 // that are full, and everything that it believed ends with it. On a standby the
@@ -77,6 +77,9 @@
 //	Syncer.Run            cmd/tgsync, in    its context ends and the     nothing
 //	                      a term            workers have returned
 //	provision.Loop.Run    cmd/tgsync, in    its context ends             AWS, tokens, the API server
+//	                      a term
+//	groupbinding.Watch    cmd/tgsync        its context ends             the API server
+//	groupbinding.Loop     cmd/tgsync, in    its context ends             AWS, tokens, the API server
 //	                      a term
 //	Candidate.Run         cmd/tgsync        its context ends and the     the API server
 //	                                        term's work has returned

@@ -3,15 +3,18 @@ package test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,14 +22,17 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/groupbinding"
 )
 
 const deploy = root + "/deploy"
@@ -123,12 +129,16 @@ func TestManifestsRejectUnknownFields(t *testing.T) {
 	require.ErrorContains(t, err, "colour")
 }
 
-// TestManifestsRoleIsNarrow keeps wildcards and deletion out of the roles.
+// TestManifestsRoleIsNarrow keeps wildcards and deletion out of the roles, but for the
+// TargetGroupBindings that were left.
 func TestManifestsRoleIsNarrow(t *testing.T) {
 	for _, rule := range slices.Concat(only[*rbacv1.ClusterRole](t).Rules, only[*rbacv1.Role](t).Rules) {
 		require.NotContains(t, rule.APIGroups, "*")
 		require.NotContains(t, rule.Resources, "*")
-		require.Subset(t, []string{"get", "list", "watch", "create", "update", "patch"}, rule.Verbs)
+		if !slices.Equal(rule.Resources, []string{"targetgroupbindings"}) {
+			require.NotContains(t, rule.Verbs, "delete")
+		}
+		require.Subset(t, []string{"get", "list", "watch", "create", "update", "patch", "delete"}, rule.Verbs)
 		require.NotContains(t, rule.Resources, "secrets")
 	}
 }
@@ -150,11 +160,20 @@ func TestManifestsRoleAllowsWhatIsWatched(t *testing.T) {
 	require.NoError(t, err)
 	stop := make(chan struct{})
 	informers.Start(stop)
-	require.Eventually(t, informers.HasSynced, 10*time.Second, time.Millisecond)
+	custom := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(),
+		map[schema.GroupVersionResource]string{groupbinding.Resource: "TargetGroupBindingList"})
+	bindings, err := groupbinding.NewWatch(custom, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { bindings.Run(ctx) })
+	require.Eventually(t, func() bool { return informers.HasSynced() && bindings.HasSynced() }, 10*time.Second, time.Millisecond)
 	close(stop)
 	informers.Shutdown()
+	cancel()
+	running.Wait()
 	watched := map[string]bool{}
-	for _, action := range client.Actions() {
+	for _, action := range slices.Concat(client.Actions(), custom.Actions()) {
 		watched[action.GetResource().Group+"/"+action.GetResource().Resource] = true
 	}
 	require.Equal(t, watched, allowed)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
@@ -22,6 +23,7 @@ import (
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/groupbinding"
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/provision"
 )
@@ -45,6 +47,7 @@ type parts struct {
 	metrics   *metrics.Metrics
 	clients   clients
 	informers *syncer.Informers
+	bindings  *groupbinding.Watch
 	events    record.EventBroadcaster
 	directory *provision.Directory
 	candidate *lease.Candidate
@@ -56,10 +59,11 @@ type parts struct {
 // clients are the daemon's ways to the outside. What changes something passes the
 // fence, but for the Lease itself.
 type clients struct {
-	kube   kubernetes.Interface
-	leases coordinationv1.LeasesGetter
-	pods   typedcorev1.PodsGetter // for conditions: many at once, and none may wait
-	aws    *awsapi.Clients
+	kube    kubernetes.Interface
+	dynamic dynamic.Interface // for kinds that are not Kubernetes' own
+	leases  coordinationv1.LeasesGetter
+	pods    typedcorev1.PodsGetter // for conditions: many at once, and none may wait
+	aws     *awsapi.Clients
 }
 
 // build builds a daemon from its configuration.
@@ -81,6 +85,9 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 		return nil, err
 	}
 	if d.informers, err = syncer.NewInformers(d.clients.kube, informers.WithInformerName(name)); err != nil {
+		return nil, err
+	}
+	if d.bindings, err = groupbinding.NewWatch(d.clients.dynamic, log); err != nil {
 		return nil, err
 	}
 	if d.candidate, err = newCandidate(c, d.clients, d.fence, log); err != nil {
@@ -149,6 +156,9 @@ func connect(ctx context.Context, c config, fence *lease.Fence, m *metrics.Metri
 	}
 	rc.Wrap(fence.Wrap)
 	if cl.kube, err = kubernetes.NewForConfig(rc); err != nil {
+		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
+	}
+	if cl.dynamic, err = dynamic.NewForConfig(rc); err != nil {
 		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
 	}
 	patches := rest.CopyConfig(rc)

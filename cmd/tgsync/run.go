@@ -37,6 +37,10 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	defer d.informers.Shutdown()
 	g.Go(func() error { return d.server.Run(ctx, listener) })
 	g.Go(func() error {
+		d.bindings.Run(ctx)
+		return nil
+	})
+	g.Go(func() error {
 		d.directory.Run(ctx, c.ProvisionAuditInterval, func() bool { return d.syncer.Load() == nil })
 		return nil
 	})

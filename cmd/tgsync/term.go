@@ -13,6 +13,7 @@ import (
 
 	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/groupbinding"
 	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/provision"
@@ -23,13 +24,17 @@ import (
 func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	liveSince := d.liveSince(term)
 	loop := d.newProvision(liveSince)
-	stop, err := d.informers.OnModelChange(loop.Wake)
+	bindings := d.newGroupBindings(loop)
+	stop, err := d.informers.OnModelChange(func(namespace string) {
+		loop.Wake(namespace)
+		bindings.Wake()
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	s, err := syncer.New(syncer.Options{
-		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: loop, Informers: d.informers, Metrics: d.metrics,
+		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: bindings, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
 		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
 		Pods: d.clients.pods, GateLatch: d.config.GateLatch, GateTimeout: d.config.GateTimeout,
@@ -42,6 +47,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	defer d.syncer.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return loop.Run(ctx) })
+	g.Go(func() error { return bindings.Run(ctx) })
 	g.Go(func() error { return s.Run(ctx) })
 	return g.Wait()
 }
@@ -80,6 +86,26 @@ func (d *parts) newProvision(liveSince time.Time) *provision.Loop {
 
 		AuditInterval: d.config.ProvisionAuditInterval,
 		GracePeriod:   d.config.GracePeriod,
+	})
+}
+
+// newGroupBindings builds the loop of TargetGroupBindings of a term.
+func (d *parts) newGroupBindings(provisioned groupbinding.Source) *groupbinding.Loop {
+	return groupbinding.New(groupbinding.Options{
+		Watch:       d.bindings,
+		Provisioned: provisioned,
+		Services:    d.informers.Services.Lister(),
+		Synced:      d.informers.HasSynced,
+		Client:      d.clients.dynamic,
+		Events:      d.recorder(),
+		AWS:         d.clients.aws.ELB,
+		Drained: func(groupARN string) bool {
+			s := d.syncer.Load()
+			return s != nil && s.Drained(groupARN)
+		},
+		Cluster:       d.config.ClusterName,
+		AuditInterval: d.config.AuditInterval,
+		Log:           d.log,
 	})
 }
 

@@ -71,6 +71,11 @@ func TestPermissions(t *testing.T) {
 		return nil
 	})
 	w.annotate("demo0", "web", "healthcheck-interval-seconds", "soon") // the event of before is counted up
+	w.defineBindings()
+	own := w.ownGroup("mine")
+	w.bind("demo0", "mine", own, "echo0", nil)
+	// Its group is gone, so it is deleted: LBC wrote it for an Ingress.
+	w.bind("demo0", "left", strings.Replace(own, "/mine/", "/gone/", 1), "echo0", map[string]any{"ingress.k8s.aws/stack": "web"})
 
 	granted := w.granted()
 	w.eventually("a use of every permission", func(context.Context) error {
@@ -90,6 +95,7 @@ func TestPermissions(t *testing.T) {
 	})
 	w.annotate("demo0", "web", "healthcheck-interval-seconds", "20")
 	w.deleteIngress("demo0", "web")
+	require.NoError(t, w.somebody().DeleteTargetGroup(t.Context(), own))
 	w.empty()
 }
 

@@ -1,0 +1,64 @@
+// Package groupbinding brings the target groups that people make themselves to the
+// syncer: a TargetGroupBinding, a kind that the AWS Load Balancer Controller (LBC) has
+// defined, names a target group and the Service that feeds it.
+//
+//	object.go  what is read of a TargetGroupBinding
+//	watch.go   the cache of them, of a kind that may be absent, appear and vanish
+//	finder.go  names -> target groups of the account, looked up now and then
+//	judge.go   objects and groups -> verdicts, pure: bind, empty, let go, remove, and what to say
+//	loop.go    one pass after another: look up, judge, show bindings, act
+//	act.go     finalizers, conditions, events
+//	board.go   these bindings and the provisioner's, as one source for the syncer
+//
+// # Who gets a target group
+//
+// A target group has one binding. One that the provisioner made (it carries the tags
+// of an Ingress group of this cluster) is the provisioner's, else it goes to the oldest
+// TargetGroupBinding, and of two of the same second to the first by namespace and
+// name. The others are told. Nothing is bound before the group has been looked up and
+// fits: a wrong one would lose the targets that it has.
+//
+// # What LBC left
+//
+// LBC wrote a TargetGroupBinding for each target group that it made. Those for
+// Ingresses are told by their labels. Where the provisioner binds the group, such an
+// object is nothing but the name of the group's readiness gates, which is the group's own.
+// Where it does not, because the Ingress is at fault, say, the targets are still synced
+// by it. When its group is gone it is deleted. It gets no status and no events, and is
+// never a reason to empty a group. Those for Services and Gateways are like a user's.
+//
+// # Finalizer and deletion
+//
+// Nothing is bound before the object carries the finalizer. When it is deleted, the
+// syncer empties the group, and then the finalizer goes. It goes at once if the group
+// does not exist, was never bound, or is somebody else's by now. While AWS cannot be
+// asked it stays, with a condition that says why.
+//
+// # The kind may be absent
+//
+// A list that is answered "not found" is tried again after at most a minute, silently.
+// If the kind vanishes, its objects count for another minute, since not found is not
+// zero; then their groups are let go, with the targets that they have.
+//
+// # Readiness gates
+//
+// LBC's gates are named after TargetGroupBindings, and so a binding carries the name of
+// its object. A group that is missing or does not fit is in Missing: gates wait for it.
+// One that is being emptied is waited for no more.
+//
+// # Words
+//
+//	leftover  a TargetGroupBinding that LBC wrote for an Ingress
+//	alias     a leftover whose group the provisioner binds
+//	finding   what is known of the target group of a name
+//	verdict   what is to be done about one object, and what is to be said
+//
+// # Goroutines
+//
+//	goroutine  started by             ends when                   may block on
+//	Watch.Run  cmd/tgsync             its context ends            the API server
+//	Loop.Run   cmd/tgsync, in a term  its context ends and both   AWS, tokens, the API server
+//	                                  of its parts have returned
+//	 passes    Loop.Run               its context ends            the same
+//	 merging   Loop.Run               its context ends            nothing
+package groupbinding
