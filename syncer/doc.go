@@ -13,6 +13,7 @@
 //	group.go      what is known of one group: observed, in flight, in doubt
 //	guard.go      deregistrations that a cluster in good health would not ask for are held
 //	live.go       reads of EndpointSlices past the cache, for the guards
+//	shared.go     which targets of a group are ours, where other clusters use it, too
 //	parking.go    targets that AWS refuses, and those for which a quota leaves no room
 //	zones.go      the Availability Zones of targets outside of the VPC
 //	status.go     what is shown of all this

@@ -3,6 +3,7 @@ package syncer
 import (
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,8 @@ func (op operation) of(p target.Plan) []target.Target {
 // is in the queues, not here.
 type group struct {
 	arn string
+	// planning has room for the one who plans, if the group is shared.
+	planning chan struct{}
 
 	// mu guards all below. It is never held across a call to AWS.
 	mu sync.Mutex
@@ -46,6 +49,9 @@ type group struct {
 	// states are AWS's words for what it has, those that drain included, from when it
 	// was last asked; what was registered or deregistered since is initial or draining.
 	states map[target.Target]string
+	// ours are the targets of a shared group that we may have registered. Nil: the group is
+	// not shared, or the ledger was not read yet.
+	ours target.Set
 	// inFlight are the targets of calls that have not returned.
 	inFlight target.Set
 	// doubt are the targets of which AWS alone knows what became of a call: no answer
@@ -72,7 +78,7 @@ type group struct {
 
 func newGroup(arn string) *group {
 	return &group{
-		arn: arn, accepted: newAccepted(), states: map[target.Target]string{}, inFlight: target.Set{},
+		arn: arn, planning: make(chan struct{}, 1), accepted: newAccepted(), states: map[target.Target]string{}, inFlight: target.Set{},
 		doubt: map[target.Target]operation{}, parking: newParking(), holding: map[Guard]Hold{},
 		calls: map[operation]Call{},
 	}
@@ -91,7 +97,10 @@ func (g *group) known() bool {
 
 // wanted is what a group should have. What is undecided is left as it is: neither
 // registered nor deregistered. What is leaving is never to come back.
-type wanted struct{ desired, undecided, leaving target.Set }
+type wanted struct {
+	desired, undecided, leaving target.Set
+	shared                      bool // the others' targets stay
+}
 
 // plan returns what can be done now to make the group as wanted: nothing of what is
 // undecided, in flight, in doubt or parked.
@@ -112,6 +121,9 @@ func (g *group) plan(w wanted) target.Plan {
 		plan.Register = target.Diff(w.desired, g.accepted[register], left).Register
 		maps.Copy(left, w.desired)
 		plan.Deregister = target.Diff(w.leaving, g.accepted[deregister], left).Register
+	}
+	if w.shared {
+		plan.Deregister = slices.DeleteFunc(plan.Deregister, func(t target.Target) bool { return !g.ours.Has(t) })
 	}
 	if g.parking.isFull(len(plan.Register), time.Now()) {
 		plan.Register = nil
@@ -217,14 +229,6 @@ func (g *group) drainLocked(batch []target.Target) bool {
 	return false
 }
 
-// empty reports whether AWS is known to have none of the group's targets, but for
-// those that drain.
-func (g *group) empty() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.observed != nil && len(g.observed) == 0 && len(g.inFlight) == 0 && len(g.doubt) == 0
-}
-
 // currentGeneration is what an observation remembers before it asks AWS.
 func (g *group) currentGeneration() int {
 	g.mu.Lock()
@@ -262,7 +266,7 @@ func (g *group) observedAt(generation int, health []awsapi.TargetHealth) observa
 			left[t] = struct{}{}
 		}
 		plan := target.Diff(g.observed, now, left)
-		o.drift = len(plan.Register) + len(plan.Deregister)
+		o.drift = g.oursAmongLocked(slices.Concat(plan.Register, plan.Deregister))
 	}
 	g.observed = now
 	g.accepted = newAccepted()

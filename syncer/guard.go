@@ -56,14 +56,17 @@ type view struct {
 
 // look computes what a binding's group should have, from the caches.
 func (s *Syncer) look(b target.Binding) (view, error) {
-	if b.Drain {
-		return viewOf(endpoints.Result{}), nil
+	var found endpoints.Result
+	if !b.Drain {
+		in, err := s.o.Informers.input(b, s.o.FailOpen)
+		if err != nil {
+			return view{}, err
+		}
+		found = endpoints.Calculate(in)
 	}
-	in, err := s.o.Informers.input(b, s.o.FailOpen)
-	if err != nil {
-		return view{}, err
-	}
-	return viewOf(endpoints.Calculate(in)), nil
+	v := viewOf(found)
+	v.shared = b.Shared
+	return v, nil
 }
 
 func viewOf(found endpoints.Result) view {
@@ -214,13 +217,6 @@ func (s *Syncer) lives(found endpoints.Result, t target.Target) bool {
 		return e.State != endpoints.Terminating
 	}
 	return s.o.Informers.hasLivingPod(t.IP)
-}
-
-// size returns how many targets the group has.
-func (g *group) size() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.observed)
 }
 
 // Hold is what a guard keeps registered.

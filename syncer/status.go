@@ -54,10 +54,11 @@ func (s *Syncer) Status() []Status {
 	return all
 }
 
-// Drained reports whether a group that is to be emptied (target.Binding.Drain) is empty.
+// Drained reports whether a group that is to be emptied (target.Binding.Drain) is empty,
+// but for the targets of others.
 func (s *Syncer) Drained(arn string) bool {
-	g := s.group(arn)
-	return s.index.Load().byARN[arn].Drain && g != nil && g.empty()
+	b, g := s.index.Load().byARN[arn], s.group(arn)
+	return b.Drain && g != nil && g.empty(b.Shared)
 }
 
 func (g *group) status(b target.Binding, pending bool) Status {

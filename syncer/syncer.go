@@ -79,6 +79,7 @@ type Options struct {
 	Source        Source
 	Informers     *Informers
 	Live          LiveSlices
+	Ledger        Ledger                 // of shared groups; nil: there are none
 	Pods          typedcorev1.PodsGetter // for their conditions; no limit of requests
 	Metrics       Metrics
 	Events        record.EventRecorder

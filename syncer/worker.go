@@ -52,29 +52,46 @@ func (s *Syncer) program(ctx context.Context, k key, since time.Time) opqueue.Re
 	if next := g.nextTry(k.op); !next.IsZero() {
 		s.mutations.Add(k, opqueue.Change{Since: next})
 	}
+	c := call{binding: b, group: g, key: k, since: since}
+	if next, ok := s.fill(ctx, &c); !ok {
+		return next
+	}
+	c.err = s.send(ctx, c)
+	return s.after(ctx, c)
+}
+
+// fill plans a call and takes its batch, and reports false if there is none to be made
+// now.
+func (s *Syncer) fill(ctx context.Context, c *call) (next opqueue.Result, ok bool) {
+	b, g := c.binding, c.group
+	if b.Shared {
+		defer g.turn()()
+	}
 	v, err := s.look(b)
 	if err != nil {
 		s.o.Log.ErrorContext(ctx, "cannot read the caches", groupAttr(b), slog.Any("error", err))
-		return opqueue.Retry()
+		return opqueue.Retry(), false
 	}
 	if !g.known() && len(v.desired) > s.o.BatchSize {
 		// To look costs one call, to register what is there for the most part costs more.
-		s.reads.Add(key{k.arn, observe}, opqueue.Change{Urgent: true})
-		return opqueue.Later(secondLook) // the observation adds the key again
+		s.reads.Add(key{g.arn, observe}, opqueue.Change{Urgent: true})
+		return opqueue.Later(secondLook), false // the observation adds the key again
+	}
+	if !s.share(ctx, b, g, v.wanted) {
+		return opqueue.Retry(), false
 	}
 	plan := g.plan(v.wanted)
-	todo := k.op.of(plan)
-	if k.op == deregister {
+	todo := c.key.op.of(plan)
+	if c.key.op == deregister {
 		todo = s.guard(ctx, removal{binding: b, group: g, view: v, targets: todo})
 	}
-	batch, more := g.begin(k.op, todo, s.o.BatchSize)
-	if len(batch) == 0 {
-		s.addOther(k, plan, since)
-		return opqueue.Done()
+	c.view = v
+	c.batch, c.more = g.begin(c.key.op, todo, s.o.BatchSize)
+	if len(c.batch) == 0 {
+		s.addOther(c.key, plan, c.since)
 	}
-	c := call{binding: b, group: g, key: k, view: v, batch: batch, more: more, since: since, zones: s.zones.of(batch)}
-	c.err = s.send(ctx, c)
-	return s.after(ctx, c)
+	c.zones = s.zones.of(c.batch)
+	return opqueue.Done(), len(c.batch) > 0
 }
 
 // addOther adds the key of the operation that a change has made necessary, where its
@@ -135,6 +152,9 @@ func (s *Syncer) after(ctx context.Context, c call) opqueue.Result {
 		s.tellGates(c)
 		if c.more {
 			return opqueue.More()
+		}
+		if c.binding.Shared && c.key.op == deregister {
+			s.shareAgain(ctx, c) // the addresses may be somebody else's from now on
 		}
 		// What changed while these targets were in flight could not be planned.
 		s.addMissing(c.key.arn, time.Now())

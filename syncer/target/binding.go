@@ -23,6 +23,8 @@ type Binding struct {
 	// Name is the TargetGroupBinding's, in the Service's namespace, after which readiness
 	// gates are named. Empty: it has, or would have, the name of the group.
 	Name string
+	// Shared says that other clusters have targets in the group, too.
+	Shared bool
 	// Drain wants the group empty, whatever the Service has: who bound it lets go of it.
 	Drain bool
 }
