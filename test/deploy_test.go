@@ -278,3 +278,19 @@ func TestPolicyChangesOnlyWhatIsOurs(t *testing.T) {
 		require.True(t, present, "%s does not ask for the cluster's tag", s.Sid)
 	}
 }
+
+// TestManifestsForSharedGroups: ConfigMaps are read and written by those alone who ask
+// for it, and never deleted.
+func TestManifestsForSharedGroups(t *testing.T) {
+	objects, err := decodeManifests([]byte(readFile(t, "deploy/multicluster/rbac.yaml")))
+	require.NoError(t, err)
+	roles, bindings := ofType[*rbacv1.ClusterRole](objects), ofType[*rbacv1.ClusterRoleBinding](objects)
+	require.Len(t, roles, 1)
+	require.Len(t, bindings, 1)
+	require.Equal(t, []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "create", "patch"}}}, roles[0].Rules)
+	require.Equal(t, roles[0].Name, bindings[0].RoleRef.Name)
+	require.Equal(t, only[*rbacv1.ClusterRoleBinding](t).Subjects, bindings[0].Subjects)
+	for _, rule := range only[*rbacv1.ClusterRole](t).Rules {
+		require.NotContains(t, rule.Resources, "configmaps")
+	}
+}

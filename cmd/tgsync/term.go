@@ -38,7 +38,8 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
 		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
 		Pods: d.clients.pods, GateLatch: d.config.GateLatch, GateTimeout: d.config.GateTimeout,
-		Live: syncer.ReadLiveSlices(d.clients.kube.DiscoveryV1()), LiveSince: liveSince,
+		Ledger: groupbinding.NewLedger(d.clients.kube.CoreV1(), d.bindings),
+		Live:   syncer.ReadLiveSlices(d.clients.kube.DiscoveryV1()), LiveSince: liveSince,
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@
 //	judge.go   objects and groups -> verdicts, pure: bind, empty, let go, remove, and what to say
 //	loop.go    one pass after another: look up, judge, show bindings, act
 //	act.go     finalizers, conditions, events
+//	ledger.go  which targets of a shared group are this cluster's
 //	board.go   these bindings and the provisioner's, as one source for the syncer
 //
 // # Who gets a target group
@@ -33,6 +34,13 @@
 // syncer empties the group, and then the finalizer goes. It goes at once if the group
 // does not exist, was never bound, or is somebody else's by now. While AWS cannot be
 // asked it stays, with a condition that says why.
+//
+// # Groups that clusters share
+//
+// With multiClusterTargetGroup, a group has targets of other clusters, which stay. Ours
+// are in a ConfigMap, LBC's, written before a target is registered; only what stands
+// there is deregistered. Where there is none, it begins with the targets of today, and
+// nothing is deregistered.
 //
 // # The kind may be absent
 //

@@ -13,33 +13,35 @@ import (
 	"github.com/tgsync/tgsync/test/awssim"
 )
 
+// pod makes a pod whose containers are ready. It is named after its address.
+func (w *world) pod(ip string, gates ...corev1.PodReadinessGate) *corev1.Pod {
+	w.t.Helper()
+	pods := w.admin.CoreV1().Pods("demo")
+	pod, err := pods.Create(w.t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: ip}, Spec: corev1.PodSpec{NodeName: "n", ReadinessGates: gates},
+	}, metav1.CreateOptions{})
+	require.NoError(w.t, err)
+	pod.Status = corev1.PodStatus{
+		Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}},
+		Conditions: []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()}},
+	}
+	pod, err = pods.UpdateStatus(w.t.Context(), pod, metav1.UpdateOptions{})
+	require.NoError(w.t, err)
+	return pod
+}
+
 // gatedPod makes a Service with one pod whose containers are ready, with a gate of LBC's
 // name for it.
 func (w *world) gatedPod(name, binding string) {
 	w.t.Helper()
 	w.service(name)
-	ready := metav1.Now()
-	_, err := w.admin.CoreV1().Pods("demo").Create(w.t.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name}},
-		Spec: corev1.PodSpec{NodeName: "n", ReadinessGates: []corev1.PodReadinessGate{
-			{ConditionType: corev1.PodConditionType("target-health.elbv2.k8s.aws/" + binding)},
-		}},
-	}, metav1.CreateOptions{})
-	require.NoError(w.t, err)
-	pod, err := w.admin.CoreV1().Pods("demo").Get(w.t.Context(), name, metav1.GetOptions{})
-	require.NoError(w.t, err)
-	pod.Status = corev1.PodStatus{
-		Phase: corev1.PodRunning, PodIP: "10.0.0.7", PodIPs: []corev1.PodIP{{IP: "10.0.0.7"}},
-		Conditions: []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionTrue, LastTransitionTime: ready}},
-	}
-	_, err = w.admin.CoreV1().Pods("demo").UpdateStatus(w.t.Context(), pod, metav1.UpdateOptions{})
-	require.NoError(w.t, err)
+	pod := w.pod("10.0.0.7", corev1.PodReadinessGate{ConditionType: corev1.PodConditionType("target-health.elbv2.k8s.aws/" + binding)})
 	slice, err := w.admin.DiscoveryV1().EndpointSlices("demo").Get(w.t.Context(), name, metav1.GetOptions{})
 	require.NoError(w.t, err)
 	slice.Endpoints = []discoveryv1.Endpoint{{
 		Addresses: []string{"10.0.0.7"}, NodeName: new("n"),
 		Conditions: discoveryv1.EndpointConditions{Ready: new(true)},
-		TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: "demo", Name: name, UID: pod.UID},
+		TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: "demo", Name: pod.Name, UID: pod.UID},
 	}}
 	_, err = w.admin.DiscoveryV1().EndpointSlices("demo").Update(w.t.Context(), slice, metav1.UpdateOptions{})
 	require.NoError(w.t, err)
@@ -68,15 +70,15 @@ func TestGate(t *testing.T) {
 		o.Object["spec"].(map[string]any)["serviceRef"].(map[string]any)["name"] = "gated"
 		w.apply(o)
 		w.start()
-		require.Contains(t, w.gate("gated"), "False")
+		require.Contains(t, w.gate("10.0.0.7"), "False")
 		w.group("mine", nil)
 		w.pass(2 * time.Minute)
-		require.Contains(t, w.gate("gated"), "False Target.NotInUse")
+		require.Contains(t, w.gate("10.0.0.7"), "False Target.NotInUse")
 		// The pod's target cannot be deregistered for a while.
 		w.sim.Inject(awssim.Fault{Action: "DeregisterTargets", Code: "AccessDenied", Message: "no", Status: http.StatusForbidden})
 		w.delete("a")
 		w.settle()
 		require.NotNil(t, w.get("a"))
-		require.Equal(t, "True Target Group Binding is deleted", w.gate("gated"))
+		require.Equal(t, "True Target Group Binding is deleted", w.gate("10.0.0.7"))
 	})
 }

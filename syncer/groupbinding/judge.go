@@ -177,6 +177,7 @@ func (in *input) deleted(o *Object, owners map[string]*Object) verdict {
 func (o *Object) binding(g awsapi.TargetGroup) target.Binding {
 	b := target.Binding{
 		GroupARN: g.ARN, GroupName: g.Name, Service: o.service(), ServicePort: o.Spec.ServiceRef.Port, Name: o.Name,
+		Shared: o.Spec.MultiCluster,
 		Check: target.Check{
 			IntervalSeconds: g.HealthCheck.IntervalSeconds, TimeoutSeconds: g.HealthCheck.TimeoutSeconds,
 			UnhealthyThreshold: g.HealthCheck.UnhealthyThreshold,
@@ -237,8 +238,6 @@ func (o *Object) wrong() problem {
 		return problem{reasonInvalid, fmt.Sprintf("spec.targetGroupName: %s is not the name in spec.targetGroupARN", s.TargetGroupName)}
 	case s.TargetType == "instance":
 		return problem{reasonNotSupported, "spec.targetType: instance is not supported yet: use a target group of type ip"}
-	case s.MultiCluster:
-		return problem{reasonNotSupported, "spec.multiClusterTargetGroup is not supported yet"}
 	case s.RoleARN != "" || s.ExternalID != "":
 		return problem{reasonNotSupported, "spec.iamRoleArnToAssume is not supported yet"}
 	}

@@ -125,7 +125,6 @@ func TestJudge(t *testing.T) {
 		"no such port":             {change: func(o *Object) { o.Spec.ServiceRef.Port = intstr.FromInt32(81) }, finding: good, action: bind, reason: "BackendNotFound", says: "spec.serviceRef.port: Service demo/echo has no port 81"},
 		"no such Service":          {change: func(o *Object) { o.Spec.ServiceRef.Name = "x" }, finding: good, action: bind, reason: "BackendNotFound", says: "spec.serviceRef.name: Service demo/x"},
 		"rules are asked for":      {change: func(o *Object) { o.Spec.Networking = &struct{}{} }, finding: good, action: bind, ready: true, reason: "Bound", says: "spec.networking"},
-		"several clusters":         {change: func(o *Object) { o.Spec.MultiCluster = true }, finding: good, reason: "NotSupported", says: "spec.multiClusterTargetGroup"},
 		"another account":          {change: func(o *Object) { o.Spec.RoleARN = "arn:aws:iam::1:role/x" }, finding: good, reason: "NotSupported", says: "spec.iamRoleArnToAssume"},
 	}
 	for name, tt := range tests {
@@ -185,7 +184,9 @@ func TestJudgeBinding(t *testing.T) {
 		Check: target.Check{IntervalSeconds: 15, TimeoutSeconds: 5, UnhealthyThreshold: 2},
 	}
 	require.Equal(t, want, v.binding)
-	want.Family, want.Drain = "", true
+	want.Family, want.Shared = "", true
+	require.Equal(t, want, judgeOne(&finding{group: found()}, false, object("a", func(o *Object) { o.Spec.MultiCluster = true })).binding)
+	want.Shared, want.Drain = false, true
 	require.Equal(t, want, judgeOne(&finding{group: found()}, false, object("a", deleted)).binding)
 }
 

@@ -151,7 +151,7 @@ func (w *world) start() {
 	})
 	w.syncer, err = syncer.New(syncer.Options{
 		AWS: w.aws.ELB, Tokens: w.aws, Source: w.loop, Informers: informers, Live: syncer.ReadLiveSlices(client.DiscoveryV1()),
-		Metrics: silent{}, Events: w.events, Log: log, BatchSize: 200, BatchInterval: 200 * time.Millisecond,
+		Ledger: groupbinding.NewLedger(client.CoreV1(), watch), Metrics: silent{}, Events: w.events, Log: log, BatchSize: 200, BatchInterval: 200 * time.Millisecond,
 		AuditInterval: auditInterval, GracePeriod: time.Minute, FailOpen: true, Pods: client.CoreV1(), GateLatch: true, GateTimeout: 10 * time.Minute,
 	})
 	require.NoError(w.t, err)
