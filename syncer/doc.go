@@ -5,6 +5,7 @@
 // # How a change becomes a call
 //
 //	informers.go  caches of Ingresses, classes, Services, EndpointSlices, pods and nodes
+//	watches.go    whether those caches follow the cluster, or are only full
 //	trim.go       what of each goes into its cache: 1,000 pods take about 0.7 MB, not 6
 //	handlers.go   event -> keys {target group, operation}, with the time at which the change happened
 //	pods.go       the same for pods, by an index from pod to slices, and for nodes

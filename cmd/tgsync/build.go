@@ -59,6 +59,7 @@ type parts struct {
 // clients are the daemon's ways to the outside. What changes something passes the
 // fence, but for the Lease itself.
 type clients struct {
+	watches *syncer.Watches // those of kube
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface // for kinds that are not Kubernetes' own
 	leases  coordinationv1.LeasesGetter
@@ -155,6 +156,8 @@ func connect(ctx context.Context, c config, fence *lease.Fence, m *metrics.Metri
 		return cl, fmt.Errorf("configure the client for the Lease: %w", err)
 	}
 	rc.Wrap(fence.Wrap)
+	cl.watches = &syncer.Watches{}
+	rc.Wrap(cl.watches.Wrap)
 	if cl.kube, err = kubernetes.NewForConfig(rc); err != nil {
 		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
 	}
