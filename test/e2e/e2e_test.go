@@ -51,6 +51,20 @@ func start(t *testing.T) *world {
 // failed one prints the daemons' logs.
 func startStack(t *testing.T, daemonEnv ...string) *world {
 	t.Helper()
+	w := startCluster(t, daemonEnv...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			w.printLogs()
+		}
+	})
+	t.Cleanup(w.nothingWasForbidden)
+	t.Cleanup(w.secretsWereKept)
+	return w
+}
+
+// startCluster starts a stack that need never have a daemon.
+func startCluster(t *testing.T, daemonEnv ...string) *world {
+	t.Helper()
 	bin := os.Getenv("TGSYNC_TEST_BIN")
 	if bin == "" {
 		t.Skip("TGSYNC_TEST_BIN names no directory of binaries: run `make test` or `make e2e`")
@@ -63,13 +77,6 @@ func startStack(t *testing.T, daemonEnv ...string) *world {
 	require.NoError(t, err)
 	w := &world{Stack: stack, t: t}
 	t.Cleanup(func() { require.NoError(t, stack.Close()) })
-	t.Cleanup(func() {
-		if t.Failed() {
-			w.printLogs()
-		}
-	})
-	t.Cleanup(w.nothingWasForbidden)
-	t.Cleanup(w.secretsWereKept)
 	return w
 }
 

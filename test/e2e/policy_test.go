@@ -149,7 +149,7 @@ func hook(lifecycle *corev1.Lifecycle) string {
 // TestPolicy holds deploy/policy to what it says, by what a real API server makes of
 // pods.
 func TestPolicy(t *testing.T) {
-	w := startStack(t)
+	w := startCluster(t)
 	w.applyPolicy()
 	for _, part := range []struct {
 		name string
