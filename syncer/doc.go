@@ -17,6 +17,7 @@
 //	shared.go     which targets of a group are ours, where other clusters use it, too
 //	parking.go    targets that AWS refuses, and those for which a quota leaves no room
 //	zones.go      the Availability Zones of targets outside of the VPC
+//	gates.go      what readiness gates have to know of it (package readiness)
 //	status.go     what is shown of all this
 //	detail.go     the same at length, for people
 //
@@ -75,11 +76,15 @@
 //	2 dispatchers, with   Syncer.Run        its context ends; a call     AWS, tokens
 //	8 registration and 4                    under way has 10 s, none
 //	read workers                            if the Lease is lost
-//	live reads            Syncer.Run        its context ends              the API server
+//	live reads            Syncer.Run        its context ends             the API server
+//	readiness.Gates.Run   Syncer.Run        its context ends and its     AWS, tokens, the API server
+//	                                        reads and patches have
+//	                                        returned
 //	Syncer.Run            cmd/tgsync, in    its context ends and the     nothing
 //	                      a term            workers have returned
 //	provision.Loop.Run    cmd/tgsync, in    its context ends             AWS, tokens, the API server
 //	                      a term
+//	provision.Directory   cmd/tgsync        its context ends             AWS, tokens
 //	groupbinding.Watch    cmd/tgsync        its context ends             the API server
 //	groupbinding.Loop     cmd/tgsync, in    its context ends             AWS, tokens, the API server
 //	                      a term
