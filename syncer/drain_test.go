@@ -6,11 +6,22 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tgsync/tgsync/test/awssim"
 )
+
+// livingPod makes a pod that has an address and is not about to leave it.
+func (w *world) livingPod(ip string) {
+	w.t.Helper()
+	_, err := w.kube.CoreV1().Pods("demo0").Create(w.t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: ip},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIPs: []corev1.PodIP{{IP: ip}}},
+	}, metav1.CreateOptions{})
+	require.NoError(w.t, err)
+}
 
 // A group whose binding drains is emptied although all of its pods are ready: no guard
 // stands in the way.
@@ -18,6 +29,9 @@ func TestDrain(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		b := w.service("echo0")
+		for _, ip := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
+			w.livingPod(ip)
+		}
 		w.endpoints("echo0", "10.0.0.1", "10.0.0.2", "10.0.0.3")
 		w.source.set(b)
 		w.start()
@@ -48,7 +62,7 @@ func TestDrainMeetsARegistration(t *testing.T) {
 		w.endpoints("echo0")
 		w.source.set(b)
 		w.start()
-		w.sim.Inject(awssim.Fault{Action: "RegisterTargets", Latency: 5 * time.Second, Times: 1})
+		w.sim.Inject(awssim.Fault{Action: "RegisterTargets", Latency: 3 * time.Second, Times: 1})
 		w.endpoints("echo0", "10.0.0.1")
 		time.Sleep(time.Second)
 		b.Drain = true

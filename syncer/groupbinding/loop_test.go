@@ -70,6 +70,33 @@ func TestFinalizerComesFirst(t *testing.T) {
 	})
 }
 
+// TestCacheIsBehind makes passes while the cache does not show what was written.
+func TestCacheIsBehind(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		arn := w.group("mine", nil)
+		w.start()
+		w.apply(tgb("a", map[string]any{"targetGroupARN": arn}))
+		w.kube.DelayWatches(kubesim.Match{Resource: "targetgroupbindings", UserAgent: "product"}, 5*time.Second)
+		began := time.Now()
+		for range 20 {
+			w.loop.Wake()
+			w.pass(time.Second)
+		}
+		require.Equal(t, bothPods, w.registered(arn))
+		require.Equal(t, []string{"patch a", "patch a status"}, w.writes(began))
+		require.Len(t, w.said(), 1)
+		w.delete("a")
+		for range 20 {
+			w.loop.Wake()
+			w.pass(time.Second)
+		}
+		require.Nil(t, w.get("a"))
+		require.Empty(t, w.registered(arn))
+		require.Equal(t, 1, w.calls("DeregisterTargets", began))
+	})
+}
+
 // TestFinalizersOfOthersStay adds and takes off ours while somebody else's is there.
 func TestFinalizersOfOthersStay(t *testing.T) {
 	inWorld(t, func(w *world) {
