@@ -33,6 +33,7 @@ var behaviours = []string{
 	"a pod's name comes back with another UID",
 	"what a pod's readiness condition says",
 	"a target group is replaced",
+	"a target group that clusters share",
 }
 
 // mutant is one way to break one rule.
