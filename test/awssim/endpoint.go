@@ -97,6 +97,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // error, but the call takes effect: what was sent cannot be recalled.
 func (s *Sim) answer(r *http.Request) (reply, error) {
 	q := newRequest(r)
+	if q.cut {
+		return reply{}, errReset
+	}
 	if q.actor == ObserverKeyID {
 		return s.look(q), nil
 	}

@@ -2,12 +2,35 @@ package awssim
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http/httptest"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// A caller that ends within its request, as one that the fence stops between header and
+// body, has not called.
+func TestRequestThatIsCut(t *testing.T) {
+	s := newSim(t, Options{})
+	server := httptest.NewServer(s)
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: elb\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 40\r\n\r\nAction=")
+	require.NoError(t, err)
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	answer, err := io.ReadAll(conn)
+	require.Empty(t, answer)
+	require.True(t, err == nil || errors.Is(err, syscall.ECONNRESET), "%v", err)
+	require.NoError(t, conn.Close())
+	require.Empty(t, s.Calls())
+}
 
 // Whoever has given up gets its own error, whatever becomes of the call.
 func TestGivingUp(t *testing.T) {

@@ -1,6 +1,9 @@
 package awssim
 
 import (
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,13 +23,17 @@ type request struct {
 	form    url.Values
 	params  map[string]string // as in Call
 	arrived time.Time
+	// cut says that the caller's connection ended within the request: AWS never gets to
+	// see such a one.
+	cut bool
 }
 
 func newRequest(r *http.Request) *request {
 	if r.Body != nil {
 		r.Body = http.MaxBytesReader(nil, r.Body, maxBody)
 	}
-	if err := r.ParseForm(); err != nil {
+	err := r.ParseForm()
+	if err != nil {
 		r.Form = url.Values{}
 	}
 	authorization := r.Header.Get("Authorization")
@@ -41,11 +48,18 @@ func newRequest(r *http.Request) *request {
 		form:    r.Form,
 		params:  map[string]string{},
 		arrived: time.Now(),
+		cut:     isCut(err),
 	}
 	for name := range parametersOf(r.Form) {
 		q.params[name] = r.Form.Get(name)
 	}
 	return q
+}
+
+// isCut tells whether a body could not be read to its end.
+func isCut(err error) bool {
+	_, network := errors.AsType[*net.OpError](err)
+	return network || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // serviceOf routes by credential scope (KEY/DATE/REGION/SERVICE/aws4_request), and
