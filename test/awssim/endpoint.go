@@ -92,22 +92,27 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// answer performs a request. Half of the latency passes before the call takes
-// effect and half after. A caller that gives up meanwhile gets its context's
-// error, but the call takes effect: what was sent cannot be recalled.
+// answer performs a request.
 func (s *Sim) answer(r *http.Request) (reply, error) {
 	q := newRequest(r)
-	if q.cut {
+	switch {
+	case q.cut:
 		return reply{}, errReset
-	}
-	if q.actor == ObserverKeyID {
+	case q.actor == ObserverKeyID:
 		return s.look(q), nil
 	}
+	return s.take(r.Context(), q)
+}
+
+// take performs a call. Half of the latency passes before it takes effect and half
+// after. A caller that gives up meanwhile gets its context's error, but the call takes
+// effect: what was sent cannot be recalled.
+func (s *Sim) take(ctx context.Context, q *request) (reply, error) {
 	s.mu.Lock()
 	h := s.hitLocked(q)
 	s.mu.Unlock()
 	half := (s.opts.Latency + h.Latency) / 2
-	gaveUp := wait(r.Context(), half)
+	gaveUp := wait(ctx, half)
 	answer, err := s.perform(q, h)
 	if gaveUp != nil {
 		return reply{}, gaveUp
@@ -115,7 +120,7 @@ func (s *Sim) answer(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := wait(r.Context(), half); err != nil {
+	if err := wait(ctx, half); err != nil {
 		return reply{}, err
 	}
 	if h.LoseResponse {
