@@ -140,10 +140,9 @@ func (s *Sim) hitLocked(r *request) hit {
 func (i *Injected) spent() bool { return i.Times > 0 && i.hits >= i.Times }
 
 func (f *Fault) matches(r *request) bool {
+	names := func(field, of string) bool { return field == "" || field == of }
 	switch {
-	case f.Caller != "" && f.Caller != r.actor:
-	case f.Service != "" && f.Service != r.svc.name:
-	case f.Action != "" && f.Action != r.action:
+	case !names(f.Caller, r.actor) || !names(f.Service, r.svc.name) || !names(f.Action, r.action):
 	case f.Bucket != "" && !r.takesOf(f.Bucket):
 	case f.Stale != (Span{}) && !r.reads():
 	case !f.isOn(r.arrived):
