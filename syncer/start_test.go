@@ -128,6 +128,6 @@ func TestLargeGroupIsObservedFirst(t *testing.T) {
 		w.endpoints("echo0", append(ips, "10.0.5.1")...)
 		began := time.Now()
 		w.start()
-		require.Equal(w.t, []string{"DescribeTargetHealth echo0", "RegisterTargets echo0"}, w.started(began, []target.Binding{b}))
+		require.Equal(w.t, []string{"DescribeTargetHealth echo0", "RegisterTargets echo0"}, w.started(began, []target.Binding{b})[:2]) // an audit may follow
 	})
 }
