@@ -247,9 +247,10 @@ func TestDetailOfHeldTargets(t *testing.T) {
 
 func TestDetailOfGates(t *testing.T) {
 	inPodWorld(t, func(w *world, _ target.Binding) {
+		w.selectPods("echo0", "echo0")
 		w.show("echo0", endpointOf("p1", "10.0.0.1", false))
-		p := pod("p1", corev1.ConditionTrue)
-		p.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "tgsync.io/targets-ready"}}
+		synctest.Wait() // several informers: which event comes first is not said
+		p := gatedPod("p1")
 		p.Status.PodIPs = []corev1.PodIP{{IP: "10.0.0.1"}}
 		w.applyPod(p)
 		since := time.Now()

@@ -88,6 +88,7 @@ func TestGateOfATargetThatNothingChecks(t *testing.T) {
 		b.Unused = true
 		w.selectPods("echo0", "echo0")
 		w.source.set(b)
+		synctest.Wait() // several informers: which event comes first is not said
 		w.applyPod(gatedPod("p1"))
 		w.show("echo0", endpointOf("p1", "10.0.0.1", false))
 		time.Sleep(time.Minute)

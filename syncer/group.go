@@ -240,6 +240,9 @@ func (g *group) currentGeneration() int {
 type observation struct {
 	stale bool // a call has returned since: one more is needed
 	drift int  // targets that somebody else registered or deregistered
+	// awaited says that plans have waited for it: it is the first one, or a call's outcome
+	// was open.
+	awaited bool
 }
 
 // observedAt takes in an observation that began at the given generation.
@@ -259,7 +262,7 @@ func (g *group) observedAt(generation int, health []awsapi.TargetHealth) observa
 			g.parking.park(h.Target, register, reasonDraining)
 		}
 	}
-	var o observation
+	o := observation{awaited: g.observed == nil || len(g.doubt) > 0}
 	if g.observed != nil {
 		left := maps.Clone(g.inFlight)
 		for t := range g.doubt {

@@ -218,7 +218,11 @@ func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result
 		return opqueue.More()
 	}
 	s.reads.Add(k, opqueue.Change{Since: g.nextLook(s.o.AuditInterval)})
-	s.addBoth(k.arn)
+	if o.awaited {
+		s.addBoth(k.arn)
+	} else {
+		s.addIdle(k.arn)
+	}
 	return opqueue.Done()
 }
 
@@ -254,6 +258,16 @@ func (s *Syncer) addMissing(arn string, since time.Time) {
 	for _, op := range []operation{deregister, register} {
 		if len(op.of(plan)) > 0 {
 			s.mutations.Add(key{arn, op}, opqueue.Change{Since: since})
+		}
+	}
+}
+
+// addIdle adds the keys of a group that do not wait for anything: a look that nobody
+// waited for does not end the pause of one that does.
+func (s *Syncer) addIdle(arn string) {
+	for _, op := range []operation{deregister, register} {
+		if k := (key{arn, op}); !s.mutations.Waits(k) {
+			s.mutations.Add(k, opqueue.Change{})
 		}
 	}
 }
