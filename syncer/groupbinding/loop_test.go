@@ -351,6 +351,8 @@ func TestKindIsAbsent(t *testing.T) {
 
 		w.kube.Inject(gone)
 		w.kube.ExpireWatches(kubesim.Match{Resource: "targetgroupbindings"})
+		w.pass(30 * time.Second)
+		w.provisioned.set(provisioned) // wakes the loop
 		w.settle()
 		require.Len(t, w.loop.Bindings(), 2, "not found is not zero")
 		w.pass(3 * time.Minute)
