@@ -125,6 +125,7 @@ func TestLargeGroupIsObservedFirst(t *testing.T) {
 		w.start()
 		w.stop()
 		w.liveSince = time.Now()
+		time.Sleep(time.Second)
 		w.endpoints("echo0", append(ips, "10.0.5.1")...)
 		began := time.Now()
 		w.start()
