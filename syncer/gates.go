@@ -139,8 +139,8 @@ func (r gateReader) DescribeTargetHealth(ctx context.Context, arn string) ([]aws
 		return r.s.o.AWS.DescribeTargetHealth(ctx, arn)
 	}
 	health, o, err := r.s.read(ctx, g)
-	if err == nil && o.drift > 0 {
-		r.s.addBoth(arn)
+	if err == nil && (o.drift > 0 || o.awaited) {
+		r.s.addBoth(arn) // the look that was asked for finds nothing open any more
 	}
 	return health, err
 }

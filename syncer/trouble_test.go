@@ -171,19 +171,26 @@ func TestQuotaIsSharedFairly(t *testing.T) {
 	})
 }
 
+// fullGroup starts with a group that fills its quota, and returns as many addresses more.
+func (w *world) fullGroup() (b target.Binding, fresh []string) {
+	w.t.Helper()
+	b = w.service("echo0")
+	w.attach(b)
+	w.source.set(b)
+	var old []string
+	for n := range targetQuota {
+		old, fresh = append(old, fmt.Sprintf("10.0.3.%d", n)), append(fresh, fmt.Sprintf("10.0.4.%d", n))
+	}
+	w.endpoints("echo0", old...)
+	w.start()
+	return b, fresh
+}
+
 // TestFullGroupReplacesAllItsTargets: where a quota stands in the way of the new ones,
 // the old ones go first.
 func TestFullGroupReplacesAllItsTargets(t *testing.T) {
 	inWorld(t, func(w *world) {
-		b := w.service("echo0")
-		w.attach(b)
-		w.source.set(b)
-		var old, fresh []string
-		for n := range targetQuota {
-			old, fresh = append(old, fmt.Sprintf("10.0.3.%d", n)), append(fresh, fmt.Sprintf("10.0.4.%d", n))
-		}
-		w.endpoints("echo0", old...)
-		w.start()
+		b, fresh := w.fullGroup()
 		began := time.Now()
 		w.endpoints("echo0", fresh...)
 		time.Sleep(time.Second)
@@ -198,15 +205,7 @@ func TestFullGroupReplacesAllItsTargets(t *testing.T) {
 // have left is of no interest, even if that takes a while.
 func TestFullGroupTriesNoLessWhileOthersLeave(t *testing.T) {
 	inWorld(t, func(w *world) {
-		b := w.service("echo0")
-		w.attach(b)
-		w.source.set(b)
-		var old, fresh []string
-		for n := range targetQuota {
-			old, fresh = append(old, fmt.Sprintf("10.0.3.%d", n)), append(fresh, fmt.Sprintf("10.0.4.%d", n))
-		}
-		w.endpoints("echo0", old...)
-		w.start()
+		b, fresh := w.fullGroup()
 		w.sim.Inject(awssim.Fault{Action: "DeregisterTargets", Times: 1, Throttle: true})
 		began := time.Now()
 		w.endpoints("echo0", fresh...)
