@@ -20,8 +20,13 @@ func readActions(in []types.Action) []Action {
 		switch {
 		case a.ForwardConfig != nil:
 			out.Forward = each(a.ForwardConfig.TargetGroups, readWeight)
+			if s := a.ForwardConfig.TargetGroupStickinessConfig; s != nil && aws.ToBool(s.Enabled) {
+				out.StickySeconds = aws.ToInt32(s.DurationSeconds)
+			}
 		case a.TargetGroupArn != nil:
 			out.Forward = []WeightedTargetGroup{{ARN: *a.TargetGroupArn, Weight: 1}}
+		case a.RedirectConfig != nil:
+			out.Redirect = readRedirect(a.RedirectConfig)
 		case a.FixedResponseConfig != nil:
 			out.FixedResponse = &FixedResponse{
 				StatusCode:  aws.ToString(a.FixedResponseConfig.StatusCode),
@@ -31,6 +36,23 @@ func readActions(in []types.Action) []Action {
 		}
 		return out
 	})
+}
+
+// readRedirect fills in what AWS leaves out: what is not given stays as it was asked
+// for.
+func readRedirect(r *types.RedirectActionConfig) *Redirect {
+	query := "#{query}"
+	if r.Query != nil {
+		query = *r.Query
+	}
+	return &Redirect{
+		StatusCode: string(r.StatusCode),
+		Protocol:   cmp.Or(aws.ToString(r.Protocol), "#{protocol}"),
+		Host:       cmp.Or(aws.ToString(r.Host), "#{host}"),
+		Port:       cmp.Or(aws.ToString(r.Port), "#{port}"),
+		Path:       cmp.Or(aws.ToString(r.Path), "/#{path}"),
+		Query:      query,
+	}
 }
 
 func readWeight(t types.TargetGroupTuple) WeightedTargetGroup {
@@ -59,6 +81,17 @@ func elbAction(a Action) types.Action {
 			TargetGroups: each(a.Forward, func(w WeightedTargetGroup) types.TargetGroupTuple {
 				return types.TargetGroupTuple{TargetGroupArn: &w.ARN, Weight: &w.Weight}
 			}),
+		}
+		if a.StickySeconds > 0 {
+			out.ForwardConfig.TargetGroupStickinessConfig = &types.TargetGroupStickinessConfig{
+				Enabled: aws.Bool(true), DurationSeconds: &a.StickySeconds,
+			}
+		}
+	}
+	if r := a.Redirect; r != nil {
+		out.RedirectConfig = &types.RedirectActionConfig{
+			StatusCode: types.RedirectActionStatusCodeEnum(r.StatusCode),
+			Protocol:   given(r.Protocol), Host: given(r.Host), Port: given(r.Port), Path: given(r.Path), Query: &r.Query,
 		}
 	}
 	if f := a.FixedResponse; f != nil {

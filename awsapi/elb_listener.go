@@ -28,6 +28,8 @@ func (c *ELB) CreateListener(ctx context.Context, l Listener) (Listener, error) 
 		LoadBalancerArn: &l.LoadBalancerARN,
 		Port:            given(l.Port),
 		Protocol:        types.ProtocolEnum(l.Protocol),
+		SslPolicy:       given(l.SSLPolicy),
+		Certificates:    elbCertificates(l.CertificateARN),
 		DefaultActions:  elbActions(l.DefaultActions),
 		Tags:            elbTags(l.Tags),
 	})
@@ -37,13 +39,16 @@ func (c *ELB) CreateListener(ctx context.Context, l Listener) (Listener, error) 
 	return only("CreateListener", "of "+l.LoadBalancerARN, each(out.Listeners, readListener))
 }
 
-// ModifyListener changes port, protocol and default actions of a listener; what
-// is zero stays as it is. The actions are replaced as a whole. It can be repeated.
+// ModifyListener changes port, protocol, TLS policy, default certificate and default
+// actions of a listener; what is zero stays as it is. The actions are replaced as a
+// whole. It can be repeated.
 func (c *ELB) ModifyListener(ctx context.Context, l Listener) error {
 	_, err := c.write.ModifyListener(ctx, &elb.ModifyListenerInput{
 		ListenerArn:    &l.ARN,
 		Port:           given(l.Port),
 		Protocol:       types.ProtocolEnum(l.Protocol),
+		SslPolicy:      given(l.SSLPolicy),
+		Certificates:   elbCertificates(l.CertificateARN),
 		DefaultActions: elbActions(l.DefaultActions),
 	})
 	return wrap("ModifyListener", l.ARN, err)
@@ -56,12 +61,24 @@ func (c *ELB) DeleteListener(ctx context.Context, arn string) error {
 	return wrap("DeleteListener", arn, err)
 }
 
+func elbCertificates(arn string) []types.Certificate {
+	if arn == "" {
+		return nil
+	}
+	return []types.Certificate{{CertificateArn: &arn}}
+}
+
 func readListener(l types.Listener) Listener {
-	return Listener{
+	out := Listener{
 		ARN:             aws.ToString(l.ListenerArn),
 		LoadBalancerARN: aws.ToString(l.LoadBalancerArn),
 		Port:            aws.ToInt32(l.Port),
 		Protocol:        string(l.Protocol),
+		SSLPolicy:       aws.ToString(l.SslPolicy),
 		DefaultActions:  readActions(l.DefaultActions),
 	}
+	if len(l.Certificates) > 0 {
+		out.CertificateARN = aws.ToString(l.Certificates[0].CertificateArn)
+	}
+	return out
 }

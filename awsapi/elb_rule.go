@@ -90,6 +90,7 @@ func readRules(in []types.Rule) ([]Rule, error) {
 			ARN:        aws.ToString(r.RuleArn),
 			Conditions: each(r.Conditions, readCondition),
 			Actions:    readActions(r.Actions),
+			Transforms: len(r.Transforms) > 0,
 		}
 		if p := aws.ToString(r.Priority); p != defaultPriority && !aws.ToBool(r.IsDefault) {
 			n, err := strconv.ParseInt(p, 10, 32)
@@ -104,15 +105,25 @@ func readRules(in []types.Rule) ([]Rule, error) {
 }
 
 // readCondition takes the values from wherever AWS put them: host and path have
-// them in a configuration of their own, old rules in the condition itself. Kinds
-// that tgsync does not write keep their Field and may come without values.
+// them in a configuration of their own, old rules in the condition itself.
 func readCondition(c types.RuleCondition) Condition {
-	out := Condition{Field: aws.ToString(c.Field), Values: c.Values}
+	out := Condition{Field: aws.ToString(c.Field), Values: c.Values, Regexes: c.RegexValues}
 	switch {
 	case c.HostHeaderConfig != nil:
-		out.Values = c.HostHeaderConfig.Values
+		out.Values, out.Regexes = c.HostHeaderConfig.Values, c.HostHeaderConfig.RegexValues
 	case c.PathPatternConfig != nil:
-		out.Values = c.PathPatternConfig.Values
+		out.Values, out.Regexes = c.PathPatternConfig.Values, c.PathPatternConfig.RegexValues
+	case c.HttpHeaderConfig != nil:
+		out.Header = aws.ToString(c.HttpHeaderConfig.HttpHeaderName)
+		out.Values, out.Regexes = c.HttpHeaderConfig.Values, c.HttpHeaderConfig.RegexValues
+	case c.HttpRequestMethodConfig != nil:
+		out.Values = c.HttpRequestMethodConfig.Values
+	case c.SourceIpConfig != nil:
+		out.Values = c.SourceIpConfig.Values
+	case c.QueryStringConfig != nil:
+		out.Queries = each(c.QueryStringConfig.Values, func(q types.QueryStringKeyValuePair) QueryValue {
+			return QueryValue{Key: aws.ToString(q.Key), Value: aws.ToString(q.Value)}
+		})
 	}
 	return out
 }
@@ -124,6 +135,18 @@ func elbCondition(c Condition) types.RuleCondition {
 		out.HostHeaderConfig = &types.HostHeaderConditionConfig{Values: c.Values}
 	case "path-pattern":
 		out.PathPatternConfig = &types.PathPatternConditionConfig{Values: c.Values}
+	case "http-header":
+		out.HttpHeaderConfig = &types.HttpHeaderConditionConfig{HttpHeaderName: &c.Header, Values: c.Values}
+	case "http-request-method":
+		out.HttpRequestMethodConfig = &types.HttpRequestMethodConditionConfig{Values: c.Values}
+	case "source-ip":
+		out.SourceIpConfig = &types.SourceIpConditionConfig{Values: c.Values}
+	case "query-string":
+		out.QueryStringConfig = &types.QueryStringConditionConfig{
+			Values: each(c.Queries, func(q QueryValue) types.QueryStringKeyValuePair {
+				return types.QueryStringKeyValuePair{Key: given(q.Key), Value: &q.Value}
+			}),
+		}
 	default:
 		out.Values = c.Values
 	}

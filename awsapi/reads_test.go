@@ -60,11 +60,11 @@ var reads = map[string]struct {
 		want: []Rule{
 			{
 				ARN: "arn:1", Priority: 12,
-				Conditions: []Condition{{"host-header", []string{"a.example"}}, {"path-pattern", []string{"/a", "/b"}}},
+				Conditions: []Condition{{Field: "host-header", Values: []string{"a.example"}}, {Field: "path-pattern", Values: []string{"/a", "/b"}}},
 				Actions:    []Action{{Type: "authenticate-oidc"}, {Type: "forward", Forward: []WeightedTargetGroup{{"arn:a", 0}, {"arn:b", 1}}}},
 			},
 			{
-				ARN: "arn:2", Priority: 13, Conditions: []Condition{{"path-pattern", []string{"/old"}}},
+				ARN: "arn:2", Priority: 13, Conditions: []Condition{{Field: "path-pattern", Values: []string{"/old"}}},
 				Actions: []Action{{Type: "forward", Forward: []WeightedTargetGroup{{"arn:c", 1}}}},
 			},
 			{ARN: "arn:3", Conditions: []Condition{}, Actions: []Action{{Type: "redirect"}}},

@@ -30,6 +30,8 @@ type Listener struct {
 	LoadBalancerARN string
 	Port            int32
 	Protocol        string // HTTP, HTTPS
+	SSLPolicy       string // of HTTPS
+	CertificateARN  string // of HTTPS: the default one; for others see DescribeListenerCertificates
 	DefaultActions  []Action
 	Tags            Tags // only written
 }
@@ -40,21 +42,45 @@ type Rule struct {
 	Priority   int32 // 1 to 50000; 0 is the default rule, which has no conditions
 	Conditions []Condition
 	Actions    []Action
+	Transforms bool // it rewrites requests; only read
 	Tags       Tags // only written
 }
 
 // Condition matches when one of its values does.
 type Condition struct {
-	Field  string // host-header, path-pattern
-	Values []string
+	Field   string // host-header, path-pattern, http-header, http-request-method, query-string, source-ip
+	Header  string // the name, of http-header
+	Values  []string
+	Regexes []string // instead of Values; only read
+	Queries []QueryValue
 }
 
-// Action is what a rule does. Exactly one of Forward and FixedResponse is set
-// for the action types that tgsync writes; others are read with their Type only.
+// QueryValue is a parameter of a query.
+type QueryValue struct {
+	Key   string // "": any
+	Value string
+}
+
+// Action is what a rule does. Exactly one of Forward, Redirect and FixedResponse is
+// set for the action types that tgsync writes; others are read with their Type only.
 type Action struct {
-	Type          string // forward, fixed-response
-	Forward       []WeightedTargetGroup
+	Type    string // forward, redirect, fixed-response
+	Forward []WeightedTargetGroup
+	// StickySeconds is how long a client stays with the target group that it got first;
+	// 0: not at all.
+	StickySeconds int32
+	Redirect      *Redirect
 	FixedResponse *FixedResponse
+}
+
+// Redirect is where a client is sent.
+type Redirect struct {
+	StatusCode string // HTTP_301, HTTP_302
+	Protocol   string // HTTP, HTTPS, #{protocol}
+	Host       string
+	Port       string
+	Path       string
+	Query      string
 }
 
 // WeightedTargetGroup is one share of a forward action.
@@ -89,6 +115,15 @@ type TargetGroup struct {
 	HealthCheck      HealthCheck
 	LoadBalancerARNs []string // only read: at most one today
 	Tags             Tags     // only written
+}
+
+// Attributes are what is set of a load balancer, listener or target group, by key.
+type Attributes map[string]string
+
+// Certificate is one that ACM holds.
+type Certificate struct {
+	ARN     string
+	Domains []string // the names it is for, wildcards (*.example.com) among them
 }
 
 // HealthCheck is how a load balancer asks a target.
@@ -144,8 +179,19 @@ type Subnet struct {
 	VPCID                string
 	Zone                 string
 	CIDR                 string
+	CIDRv6               string // "": it has no IPv6
 	AvailableIPAddresses int32
+	LocalZone            bool // of a local zone, a wavelength zone or an Outpost
 	Tags                 Tags
+}
+
+// NetworkInterface is what a pod or a node is reached through.
+type NetworkInterface struct {
+	ID             string
+	InstanceID     string // that it is attached to
+	Addresses      []string
+	Prefixes       []string // CIDRs whose addresses are the interface's, too
+	SecurityGroups []string
 }
 
 // SecurityGroup is a security group with its inbound rules.

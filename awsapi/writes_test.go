@@ -74,7 +74,7 @@ var writes = map[string]struct {
 			Conditions.member.1.HostHeaderConfig.Values.member.1=a.example
 			Conditions.member.1.HostHeaderConfig.Values.member.2=*.b.example
 			Conditions.member.2.Field=path-pattern Conditions.member.2.PathPatternConfig.Values.member.1=/echo0
-			Conditions.member.3.Field=source-ip Conditions.member.3.Values.member.1=10.0.0.0/8
+			Conditions.member.3.Field=source-ip Conditions.member.3.SourceIpConfig.Values.member.1=10.0.0.0/8
 			ListenerArn=arn:listener Priority=3`,
 	},
 	"actions in their order": {

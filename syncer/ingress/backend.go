@@ -65,7 +65,12 @@ func (b *builder) action(m *member, backend *networkingv1.IngressBackend, field 
 		return Action{}, false
 	}
 	tg, ok := b.targetGroup(m, svc, servicePort, port)
-	return Action{TargetGroup: tg}, ok
+	return forwardTo(tg), ok
+}
+
+// forwardTo sends all requests to one target group.
+func forwardTo(id string) Action {
+	return Action{Forward: []Share{{TargetGroup: id, Weight: 1}}}
 }
 
 func fixedResponse(status int, body string) Action {

@@ -167,14 +167,14 @@ func (b *builder) loadBalancer(kept lastGood) *LoadBalancer {
 		name = loadBalancerName(b.in.Settings.ClusterName, b.in.Group.ID, scheme)
 	}
 	return &LoadBalancer{
-		Name: name, Scheme: scheme, IPAddressType: addressTypeIPv4, Tags: b.tags(ResourceLoadBalancer),
-		SecurityGroup: SecurityGroup{
+		Name: name, NameFixed: b.name.value != "", Scheme: scheme, IPAddressType: addressTypeIPv4, Tags: b.tags(ResourceLoadBalancer),
+		SecurityGroups: SecurityGroups{Managed: &SecurityGroup{
 			Name:        securityGroupName(b.in.Settings.ClusterName, b.in.Group.ID),
 			Description: securityGroupDescription,
 			Tags:        b.tags(ResourceSecurityGroup),
 			// An ipv4 load balancer cannot be reached over IPv6, so ::/0 has no use.
 			Ingress: []Permission{{Port: httpPort, CIDR: anyIPv4}},
-		},
+		}},
 		Listeners: []Listener{b.listener(kept)},
 	}
 }

@@ -101,7 +101,11 @@ func conditions(host string, patterns []string) []Condition {
 func conditionsKey(cs []Condition) string {
 	lines := make([]string, 0, len(cs))
 	for _, c := range cs {
-		lines = append(lines, fmt.Sprintf("%q%q", c.Field, slices.Sorted(slices.Values(c.Values))))
+		queries := make([]string, 0, len(c.Queries))
+		for _, q := range c.Queries {
+			queries = append(queries, fmt.Sprintf("%q=%q", q.Key, q.Value))
+		}
+		lines = append(lines, fmt.Sprintf("%q%q%q%q", c.Field, strings.ToLower(c.Header), slices.Sorted(slices.Values(c.Values)), slices.Sorted(slices.Values(queries))))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

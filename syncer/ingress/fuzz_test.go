@@ -91,7 +91,7 @@ func requireSound(t *testing.T, m *Model) {
 	if lb := m.LoadBalancer; lb != nil {
 		require.False(t, m.Hold)
 		require.Regexp(t, awsName, lb.Name)
-		require.Regexp(t, awsName, lb.SecurityGroup.Name)
+		require.Regexp(t, awsName, lb.SecurityGroups.Managed.Name)
 		require.Contains(t, []string{schemeInternal, schemeInternetFacing}, lb.Scheme)
 		for _, l := range lb.Listeners {
 			requireAction(t, m, l.DefaultAction, used)
@@ -116,11 +116,13 @@ func requireSound(t *testing.T, m *Model) {
 
 func requireAction(t *testing.T, m *Model, a Action, used map[string]bool) {
 	t.Helper()
-	if a.TargetGroup == "" {
+	if len(a.Forward) == 0 {
 		require.NotNil(t, a.FixedResponse)
 		return
 	}
 	require.Nil(t, a.FixedResponse)
-	require.Contains(t, m.TargetGroups, a.TargetGroup)
-	used[a.TargetGroup] = true
+	for _, share := range a.Forward {
+		require.Contains(t, m.TargetGroups, share.TargetGroup)
+		used[share.TargetGroup] = true
+	}
 }

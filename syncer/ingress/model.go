@@ -44,12 +44,27 @@ type Model struct {
 
 // LoadBalancer is the desired load balancer of a group with all it listens on.
 type LoadBalancer struct {
-	Name          string // to create it with; one that stands is found by its tags
+	Name string // to create it with; one that stands is found by its tags
+	// NameFixed says that the name is a user's, and that of every scheme.
+	NameFixed     bool
 	Scheme        string // internet-facing, internal
-	IPAddressType string // ipv4
+	IPAddressType string // ipv4, dualstack, dualstack-without-public-ipv4
 	Tags          map[string]string
-	SecurityGroup SecurityGroup
-	Listeners     []Listener // by port, ascending
+	// Attributes are those that somebody named. The others stay as they are.
+	Attributes     map[string]string
+	SecurityGroups SecurityGroups
+	Subnets        Subnets
+	Listeners      []Listener // by port, ascending
+}
+
+// SecurityGroups are those of a load balancer: the managed one, or those that were
+// named.
+type SecurityGroups struct {
+	Managed *SecurityGroup // nil if Named has any
+	Named   []string       // IDs (sg-...) and values of the tag Name, in order
+	// Backend attaches the cluster's backend security group, too, from which the
+	// targets are reached.
+	Backend bool
 }
 
 // SecurityGroup is the managed front-end security group of a load balancer.
@@ -60,20 +75,35 @@ type SecurityGroup struct {
 	Ingress     []Permission
 }
 
-// Permission opens one port to one CIDR.
+// Permission opens one port to one source: one of the others is set.
 type Permission struct {
-	Port   int32
-	CIDR   string // set for IPv4
-	CIDRv6 string // set for IPv6
+	Port       int32
+	CIDR       string // IPv4
+	CIDRv6     string // IPv6
+	PrefixList string // pl-...
+}
+
+// Subnets say where a load balancer stands. If nothing is set, the subnets are
+// discovered.
+type Subnets struct {
+	Named []string // IDs (subnet-...) and values of the tag Name
+	// Tags select the subnets that have, of each key, one of the values; no values: any.
+	Tags map[string][]string
 }
 
 // Listener is one port of the load balancer.
 type Listener struct {
 	Port          int32
-	Protocol      string // HTTP
+	Protocol      string // HTTP, HTTPS
 	Tags          map[string]string
+	SSLPolicy     string   // of HTTPS
+	Certificates  []string // ARNs, of HTTPS; the first is the default one
+	Attributes    map[string]string
 	DefaultAction Action
 	Rules         []Rule // in order of priority, 1..N
+	// Kept marks a listener that stands and that bad members alone know of: Rules are
+	// brought about, and the rest stays as it is.
+	Kept bool
 }
 
 // Rule is one routing rule.
@@ -82,18 +112,51 @@ type Rule struct {
 	Conditions []Condition
 	Action     Action
 	Tags       map[string]string
+	// Standing is the ARN of a rule that stands and is kept: its conditions and actions
+	// stay as they are in AWS, whatever they are. Its place may change.
+	Standing string
 }
 
 // Condition matches when one of its values does.
 type Condition struct {
-	Field  string // host-header, path-pattern
-	Values []string
+	Field   string       // host-header, path-pattern, http-header, http-request-method, query-string, source-ip
+	Header  string       // the name, of http-header
+	Values  []string     // of all but query-string
+	Queries []QueryValue // of query-string
 }
 
-// Action is either a forward to one target group or a fixed response.
+// QueryValue matches one parameter of the query.
+type QueryValue struct {
+	Key   string // "": any
+	Value string
+}
+
+// Action is a forward, a redirect or a fixed response.
 type Action struct {
-	TargetGroup   string // a key of Model.TargetGroups, or "" for a fixed response
+	Forward       []Share
+	StickySeconds int32 // how long a client stays with its share; 0: not at all
+	Redirect      *Redirect
 	FixedResponse *FixedResponse
+}
+
+// Share is the part of the requests that one target group gets. One of TargetGroup,
+// ARN and Name is set.
+type Share struct {
+	TargetGroup string // a key of Model.TargetGroups
+	ARN         string // a target group of somebody else
+	Name        string // a target group of somebody else
+	Weight      int32
+}
+
+// Redirect sends the client elsewhere. #{protocol}, #{host}, #{port}, #{path} and
+// #{query} stand for what was asked for; all fields are set.
+type Redirect struct {
+	StatusCode string // HTTP_301, HTTP_302
+	Protocol   string
+	Host       string
+	Port       string
+	Path       string
+	Query      string
 }
 
 // FixedResponse is answered by the load balancer itself.
@@ -108,14 +171,22 @@ type TargetGroup struct {
 	ID              string // "namespace/ingress-service:port", also the tag ingress.k8s.aws/resource
 	Name            string
 	Port            int32  // the numeric targetPort, or 1 for a named one
-	Protocol        string // HTTP
-	ProtocolVersion string // HTTP1
+	Protocol        string // HTTP, HTTPS
+	ProtocolVersion string // HTTP1, HTTP2, GRPC
 	TargetType      string // ip
 	IPAddressType   string // ipv4
 	HealthCheck     HealthCheck
-	Tags            map[string]string
-	Service         types.NamespacedName
-	ServicePort     intstr.IntOrString // as the Ingress names it
+	// Attributes are those that somebody named. The others stay as they are.
+	Attributes map[string]string
+	Tags       map[string]string
+	// MultiCluster says that other clusters have targets in the group, too.
+	MultiCluster bool
+	// Ports are to be reached from the backend security group: the targets' and that of
+	// their health checks. A number, or the name of a port of the pods. Nil: tgsync does
+	// not see to it.
+	Ports       []intstr.IntOrString
+	Service     types.NamespacedName
+	ServicePort intstr.IntOrString // as the Ingress names it
 	// Kept marks a group that belongs to a bad member and stands today: only ID,
 	// Service and ServicePort are known. It is neither changed nor deleted, and its
 	// targets are still synced.
@@ -150,9 +221,12 @@ type Problem struct {
 // StandingRule is a rule as AWS holds it today. Build reads it only for bad
 // members, whose last good rules are kept.
 type StandingRule struct {
-	Port          int32 // of the listener
-	Priority      int32 // 0 is the listener's default action
-	Conditions    []Condition
-	TargetGroup   string // resource ID by the target group's tag, "" if none
-	FixedResponse *FixedResponse
+	ARN        string
+	Port       int32 // of the listener
+	Priority   int32 // 0 is the listener's default action
+	Conditions []Condition
+	// Action as a model words it: a target group of the stack is a share with the
+	// resource ID of its tag, any other one with its ARN. It is the zero Action if a
+	// model has no words for what the rule does.
+	Action Action
 }

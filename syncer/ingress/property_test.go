@@ -116,7 +116,7 @@ func TestOrderOfInputDoesNotMatter(t *testing.T) {
 		w := drawWorld(t, collide)
 		for _, ing := range w.ingresses {
 			w.standing[shop] = standing{Rules: append(w.standing[shop].Rules, StandingRule{
-				Port: 80, Priority: int32(len(w.standing[shop].Rules)), TargetGroup: keyOf(ing).String() + "-web:80",
+				Port: 80, Priority: int32(len(w.standing[shop].Rules)), Action: forwardTo(keyOf(ing).String() + "-web:80"),
 			})}
 			if rapid.Bool().Draw(t, "broken") {
 				drawFault(t, ing)
@@ -206,13 +206,10 @@ func standingOf(models map[string]*Model) map[string]standing {
 		}
 		s := standing{Group: id, Scheme: m.LoadBalancer.Scheme}
 		for _, l := range m.LoadBalancer.Listeners {
-			s.Rules = append(s.Rules, copyStanding(StandingRule{
-				Port: l.Port, TargetGroup: l.DefaultAction.TargetGroup, FixedResponse: l.DefaultAction.FixedResponse,
-			}))
+			s.Rules = append(s.Rules, copyStanding(StandingRule{Port: l.Port, Action: l.DefaultAction}))
 			for _, r := range l.Rules {
 				s.Rules = append(s.Rules, copyStanding(StandingRule{
-					Port: l.Port, Priority: r.Priority, Conditions: r.Conditions,
-					TargetGroup: r.Action.TargetGroup, FixedResponse: r.Action.FixedResponse,
+					Port: l.Port, Priority: r.Priority, Conditions: r.Conditions, Action: r.Action,
 				}))
 			}
 		}
@@ -226,8 +223,9 @@ func copyStanding(s StandingRule) StandingRule {
 	for i := range s.Conditions {
 		s.Conditions[i].Values = slices.Clone(s.Conditions[i].Values)
 	}
-	if s.FixedResponse != nil {
-		s.FixedResponse = new(*s.FixedResponse)
+	s.Action.Forward = slices.Clone(s.Action.Forward)
+	if s.Action.FixedResponse != nil {
+		s.Action.FixedResponse = new(*s.Action.FixedResponse)
 	}
 	return s
 }
@@ -276,7 +274,7 @@ func plainRules(m *Model) []Rule {
 
 func contains(rules []Rule, r Rule) bool {
 	return slices.ContainsFunc(rules, func(o Rule) bool {
-		return conditionsKey(o.Conditions) == conditionsKey(r.Conditions) && o.Action.TargetGroup == r.Action.TargetGroup
+		return conditionsKey(o.Conditions) == conditionsKey(r.Conditions) && slices.Equal(o.Action.Forward, r.Action.Forward)
 	})
 }
 

@@ -33,7 +33,7 @@ func (b *builder) keepLastGood(model *Model) lastGood {
 			continue
 		}
 		owner := b.standingOwner(s, bad, wanted)
-		if owner == nil && s.FixedResponse != nil {
+		if owner == nil && len(s.groups()) == 0 {
 			owner = b.badBeside(before, bad)
 		}
 		if owner == nil {
@@ -42,7 +42,7 @@ func (b *builder) keepLastGood(model *Model) lastGood {
 		before = owner
 		if owner.bad {
 			kept.rules[owner] = append(kept.rules[owner], standingRule(s))
-			keepGroup(model, s.TargetGroup, owner)
+			keepGroups(model, s, owner)
 		}
 	}
 	return kept
@@ -66,13 +66,16 @@ func (b *builder) wanted() map[string]*member {
 // standingOwner returns the member whose rule s is: its target group tells, or,
 // without one, its conditions. It is nil if nothing tells.
 func (b *builder) standingOwner(s StandingRule, bad []*member, wanted map[string]*member) *member {
-	if s.TargetGroup == "" {
+	groups := s.groups()
+	if len(groups) == 0 {
 		return wanted[conditionsKey(s.Conditions)]
 	}
-	if good, ok := b.groupOwners[s.TargetGroup]; ok {
-		return good
+	for _, id := range groups {
+		if good, ok := b.groupOwners[id]; ok {
+			return good
+		}
 	}
-	return b.ownerOf(s.TargetGroup, bad)
+	return b.ownerOf(groups[0], bad)
 }
 
 // badBeside returns the bad member that keeps a rule of which nothing tells whose
@@ -98,14 +101,14 @@ func (b *builder) keepDefault(model *Model, s StandingRule, bad []*member) *Acti
 		return nil
 	}
 	owner := b.standingOwner(s, bad, nil)
-	if owner == nil && s.TargetGroup == "" && s.FixedResponse != nil {
+	if owner == nil && len(s.groups()) == 0 {
 		// Nothing tells whose it is; who has a default backend and is bad may miss it.
 		owner = b.defaultOwner
 	}
 	if owner == nil || !owner.bad {
 		return nil
 	}
-	keepGroup(model, s.TargetGroup, owner)
+	keepGroups(model, s, owner)
 	return new(standingRule(s).Action)
 }
 
@@ -113,8 +116,10 @@ func (b *builder) keepDefault(model *Model, s StandingRule, bad []*member) *Acti
 // still synced while nothing else is touched.
 func (b *builder) holdAll(model *Model) {
 	for _, s := range b.sortedStanding() {
-		if owner := b.ownerOf(s.TargetGroup, b.members); owner != nil {
-			keepGroup(model, s.TargetGroup, owner)
+		for _, id := range s.groups() {
+			if owner := b.ownerOf(id, b.members); owner != nil {
+				keepGroup(model, id, owner)
+			}
 		}
 	}
 }
@@ -165,6 +170,24 @@ func parseTargetGroupID(id string, ing types.NamespacedName) (types.NamespacedNa
 	return types.NamespacedName{Namespace: ing.Namespace, Name: rest[:colon]}, intstr.Parse(rest[colon+1:]), true
 }
 
+// groups returns the resource IDs of the target groups of the stack that a rule
+// forwards to.
+func (s StandingRule) groups() []string {
+	var ids []string
+	for _, share := range s.Action.Forward {
+		if share.TargetGroup != "" {
+			ids = append(ids, share.TargetGroup)
+		}
+	}
+	return ids
+}
+
+func keepGroups(model *Model, s StandingRule, owner *member) {
+	for _, id := range s.groups() {
+		keepGroup(model, id, owner)
+	}
+}
+
 func keepGroup(model *Model, id string, owner *member) {
 	service, port, ok := parseTargetGroupID(id, owner.key)
 	if !ok {
@@ -175,12 +198,17 @@ func keepGroup(model *Model, id string, owner *member) {
 
 // standingRule copies: the model shares nothing with its input.
 func standingRule(s StandingRule) Rule {
-	r := Rule{Action: Action{TargetGroup: s.TargetGroup}}
+	r := Rule{Standing: s.ARN, Action: s.Action}
+	r.Action.Forward = slices.Clone(s.Action.Forward)
 	for _, c := range s.Conditions {
-		r.Conditions = append(r.Conditions, Condition{Field: c.Field, Values: slices.Clone(c.Values)})
+		c.Values, c.Queries = slices.Clone(c.Values), slices.Clone(c.Queries)
+		r.Conditions = append(r.Conditions, c)
 	}
-	if s.FixedResponse != nil && s.TargetGroup == "" {
-		r.Action.FixedResponse = new(*s.FixedResponse)
+	if f := s.Action.FixedResponse; f != nil {
+		r.Action.FixedResponse = new(*f)
+	}
+	if redirect := s.Action.Redirect; redirect != nil {
+		r.Action.Redirect = new(*redirect)
 	}
 	return r
 }

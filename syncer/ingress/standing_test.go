@@ -60,13 +60,13 @@ func TestRuleWithoutOwner(t *testing.T) {
 	fixed := func(priority int32, path string) StandingRule {
 		return StandingRule{
 			Port: 80, Priority: priority, Conditions: []Condition{{Field: fieldPath, Values: []string{path}}},
-			FixedResponse: &FixedResponse{StatusCode: 503, ContentType: contentTypePlain},
+			Action: Action{FixedResponse: &FixedResponse{StatusCode: 503, ContentType: contentTypePlain}},
 		}
 	}
 	forward := func(priority int32, ing string) StandingRule {
 		return StandingRule{
 			Port: 80, Priority: priority, Conditions: []Condition{{Field: fieldPath, Values: []string{"/" + ing}}},
-			TargetGroup: "demo0/" + ing + "-web:80",
+			Action: forwardTo("demo0/" + ing + "-web:80"),
 		}
 	}
 	tests := map[string]struct {
@@ -79,8 +79,8 @@ func TestRuleWithoutOwner(t *testing.T) {
 		"behind a stranger's":        {standing: []StandingRule{forward(1, "e"), fixed(2, "/x")}, want: []string{"/x", "/c"}},
 		"a good one, then a bad one": {standing: []StandingRule{forward(1, "c"), fixed(2, "/x")}, want: []string{"/c", "/x"}},
 		"a good one's, reshaped":     {standing: []StandingRule{forward(1, "b"), fixed(2, "/c")}, want: []string{"/b", "/c"}},
-		"of another port":            {standing: []StandingRule{{Port: 443, Priority: 1, TargetGroup: "demo0/b-web:80"}}, want: []string{"/c"}},
-		"neither group nor response": {standing: []StandingRule{{Port: 80, Priority: 1}}, want: []string{"/c"}},
+		"of another port":            {standing: []StandingRule{{Port: 443, Priority: 1, Action: forwardTo("demo0/b-web:80")}}, want: []string{"/c"}},
+		"nobody has words for it":    {standing: []StandingRule{{Port: 80, Priority: 1, Conditions: conditions("", []string{"/x"})}}, want: []string{"/x", "/c"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestOwnerOfAmbiguousTargetGroup(t *testing.T) {
 			bad := map[string]string{keyScheme: "x"}
 			w.ingresses = []*networkingv1.Ingress{shopMember("a", bad), shopMember("a-b", bad)}
 			const id = "demo0/a-b-c:http"
-			w.standing[shop] = standing{Rules: []StandingRule{{Port: 80, Priority: 1, TargetGroup: id}}}
+			w.standing[shop] = standing{Rules: []StandingRule{{Port: 80, Priority: 1, Action: forwardTo(id)}}}
 			m := w.build()[shop]
 			require.True(t, m.Hold)
 			require.Equal(t, map[string]*TargetGroup{
@@ -155,9 +155,9 @@ func TestRuleWithoutOwnerBehindAll(t *testing.T) {
 	}}}
 	gone := &FixedResponse{StatusCode: 503}
 	w.standing[shop] = standing{Rules: []StandingRule{
-		{Port: 80, Priority: 0, TargetGroup: "demo0/a-web:80"},
-		{Port: 80, Priority: 6, Conditions: conditions("b.host.com", nil), FixedResponse: gone},
-		{Port: 80, Priority: 7, Conditions: conditions("", nil), FixedResponse: gone},
+		{Port: 80, Priority: 0, Action: forwardTo("demo0/a-web:80")},
+		{Port: 80, Priority: 6, Conditions: conditions("b.host.com", nil), Action: Action{FixedResponse: gone}},
+		{Port: 80, Priority: 7, Conditions: conditions("", nil), Action: Action{FixedResponse: gone}},
 	}}
 	m := w.build()[shop]
 	l := m.LoadBalancer.Listeners[0]
@@ -174,10 +174,10 @@ func TestStandingDefaultAction(t *testing.T) {
 		standing StandingRule
 		want     Action
 	}{
-		"forwards to the bad one":       {standing: StandingRule{TargetGroup: "demo0/bad-web:80"}, want: Action{TargetGroup: "demo0/bad-web:80"}},
-		"forwards to a stranger":        {standing: StandingRule{TargetGroup: "demo0/gone-web:80"}, want: fixedResponse(404, "")},
-		"fixed, and it has a backend":   {backend: true, standing: StandingRule{FixedResponse: teapot}, want: Action{FixedResponse: teapot}},
-		"fixed, and nobody has backend": {standing: StandingRule{FixedResponse: teapot}, want: fixedResponse(404, "")},
+		"forwards to the bad one":       {standing: StandingRule{Action: forwardTo("demo0/bad-web:80")}, want: forwardTo("demo0/bad-web:80")},
+		"forwards to a stranger":        {standing: StandingRule{Action: forwardTo("demo0/gone-web:80")}, want: fixedResponse(404, "")},
+		"fixed, and it has a backend":   {backend: true, standing: StandingRule{Action: Action{FixedResponse: teapot}}, want: Action{FixedResponse: teapot}},
+		"fixed, and nobody has backend": {standing: StandingRule{Action: Action{FixedResponse: teapot}}, want: fixedResponse(404, "")},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestGoodMemberAccountsForRule(t *testing.T) {
 		w.ingresses = append(w.ingresses, ing)
 	}
 	w.standing[shop] = standing{Rules: []StandingRule{
-		{Port: 80, Priority: 1, Conditions: conditions("", nil), FixedResponse: &FixedResponse{StatusCode: 503}},
+		{Port: 80, Priority: 1, Conditions: conditions("", nil), Action: Action{FixedResponse: &FixedResponse{StatusCode: 503}}},
 	}}
 	require.Len(t, w.build()[shop].LoadBalancer.Listeners[0].Rules, 1)
 }

@@ -34,7 +34,7 @@ func diffLoadBalancer(m *ingress.Model, st *stack) []step {
 			after = append(after, deleteLoadBalancer{b, "replaced"})
 		}
 	}
-	group := st.securityGroup(want.SecurityGroup.Name)
+	group := st.securityGroup(want.SecurityGroups.Managed.Name)
 	if group != nil && !slices.Contains(have.SecurityGroups, group.ID) {
 		steps = append(steps, attachSecurityGroup{have, group.ID})
 	}
@@ -83,7 +83,7 @@ func (s createLoadBalancer) do(ctx context.Context, x *executor) error {
 	b := &balancer{listeners: map[int32]*listener{}}
 	b.LoadBalancer, err = x.elb.CreateLoadBalancer(ctx, awsapi.LoadBalancer{
 		Name: s.want.Name, Type: typeApplication, Scheme: s.want.Scheme, IPAddressType: s.want.IPAddressType,
-		SubnetIDs: ids, SecurityGroups: []string{x.stack.securityGroup(s.want.SecurityGroup.Name).ID}, Tags: s.want.Tags,
+		SubnetIDs: ids, SecurityGroups: []string{x.stack.securityGroup(s.want.SecurityGroups.Managed.Name).ID}, Tags: s.want.Tags,
 	})
 	if err != nil {
 		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)

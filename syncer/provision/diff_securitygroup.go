@@ -13,7 +13,7 @@ import (
 // diffSecurityGroup makes the managed security group and opens what the model
 // opens. Closing comes last, see diffRevocations.
 func diffSecurityGroup(m *ingress.Model, st *stack) []step {
-	want := &m.LoadBalancer.SecurityGroup
+	want := m.LoadBalancer.SecurityGroups.Managed
 	have := st.securityGroup(want.Name)
 	if have == nil {
 		steps := []step{createSecurityGroup{want}}
@@ -31,7 +31,7 @@ func diffSecurityGroup(m *ingress.Model, st *stack) []step {
 // diffRevocations closes what the model does not open. Whoever else writes to the
 // managed group is undone too: the group is ours.
 func diffRevocations(m *ingress.Model, st *stack) []step {
-	want := &m.LoadBalancer.SecurityGroup
+	want := m.LoadBalancer.SecurityGroups.Managed
 	have := st.securityGroup(want.Name)
 	if have == nil || len(without(have.Ingress, permissions(want))) == 0 {
 		return nil

@@ -17,7 +17,9 @@ func aModel() *ingress.Model {
 		Group: ingress.GroupID{Name: "g"},
 		LoadBalancer: &ingress.LoadBalancer{
 			Name: "lb", Scheme: "internal", Tags: map[string]string{"k": "v"},
-			SecurityGroup: ingress.SecurityGroup{Name: "sg", Ingress: []ingress.Permission{{Port: 80, CIDR: "0.0.0.0/0"}}},
+			SecurityGroups: ingress.SecurityGroups{
+				Managed: &ingress.SecurityGroup{Name: "sg", Ingress: []ingress.Permission{{Port: 80, CIDR: "0.0.0.0/0"}}},
+			},
 			Listeners: []ingress.Listener{{
 				Port: 80, Protocol: "HTTP", DefaultAction: ingress.Action{FixedResponse: &ingress.FixedResponse{StatusCode: 404}},
 			}},
@@ -91,7 +93,7 @@ var diffs = map[string]struct {
 		},
 	},
 	"a port is opened and another closed": {
-		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.SecurityGroup.Ingress[0].Port = 81 },
+		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.SecurityGroups.Managed.Ingress[0].Port = 81 },
 		want:   []string{"grant ingress on security group sg", "revoke ingress on security group sg"},
 	},
 	"somebody opened a port": {
@@ -140,7 +142,7 @@ var diffs = map[string]struct {
 	},
 	"another default action": {
 		change: func(m *ingress.Model, _ *stack) {
-			m.LoadBalancer.Listeners[0].DefaultAction = ingress.Action{TargetGroup: "ns/a-s:80"}
+			m.LoadBalancer.Listeners[0].DefaultAction = ingress.Action{Forward: []ingress.Share{{TargetGroup: "ns/a-s:80", Weight: 1}}}
 		},
 		want: []string{"change protocol or default action of listener 80"},
 	},
@@ -246,7 +248,7 @@ func TestRuleWithoutItsTargetGroup(t *testing.T) {
 	for i, path := range []string{"/a", "/b"} {
 		want.Rules = append(want.Rules, ingress.Rule{
 			Priority: int32(i + 1), Conditions: []ingress.Condition{{Field: "path-pattern", Values: []string{path}}},
-			Action: ingress.Action{TargetGroup: "ns/a-s:80"},
+			Action: ingress.Action{Forward: []ingress.Share{{TargetGroup: "ns/a-s:80", Weight: 1}}},
 		})
 	}
 	rules, err := desiredRules(m, want, st, l)

@@ -44,9 +44,11 @@ func desiredRules(m *ingress.Model, want ingress.Listener, st *stack, l *listene
 	var rules []*awsapi.Rule
 	var errs []error
 	for _, r := range want.Rules {
-		rule := &awsapi.Rule{Priority: r.Priority, Tags: r.Tags}
-		for _, c := range r.Conditions {
-			rule.Conditions = append(rule.Conditions, awsapi.Condition{Field: c.Field, Values: c.Values})
+		rule := &awsapi.Rule{Priority: r.Priority, Tags: r.Tags, Conditions: conditions(r.Conditions)}
+		if have := l.rule(r.Standing); have != nil {
+			rule.Conditions, rule.Actions, rule.Transforms = have.Conditions, have.Actions, have.Transforms
+			rules = append(rules, rule)
+			continue
 		}
 		actions, err := st.actions(m, r.Action)
 		if err != nil {
@@ -60,6 +62,19 @@ func desiredRules(m *ingress.Model, want ingress.Listener, st *stack, l *listene
 		rules = append(rules, rule)
 	}
 	return rules, errors.Join(errs...)
+}
+
+// conditions are the model's in AWS's terms.
+func conditions(of []ingress.Condition) []awsapi.Condition {
+	out := make([]awsapi.Condition, 0, len(of))
+	for _, c := range of {
+		condition := awsapi.Condition{Field: c.Field, Header: c.Header, Values: c.Values}
+		for _, q := range c.Queries {
+			condition.Queries = append(condition.Queries, awsapi.QueryValue(q))
+		}
+		out = append(out, condition)
+	}
+	return out
 }
 
 func actionsToday(l *listener, rule *awsapi.Rule) []awsapi.Action {

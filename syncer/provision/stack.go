@@ -16,6 +16,7 @@ import (
 // Values of AWS's that are written and compared here.
 const (
 	actionForward       = "forward"
+	actionRedirect      = "redirect"
 	actionFixedResponse = "fixed-response"
 	typeApplication     = "application"
 )
@@ -41,6 +42,16 @@ type balancer struct {
 type listener struct {
 	awsapi.Listener
 	rules []*awsapi.Rule
+}
+
+// rule returns the rule with an ARN, or nil.
+func (l *listener) rule(arn string) *awsapi.Rule {
+	for _, r := range l.rules {
+		if r.ARN == arn && arn != "" {
+			return r
+		}
+	}
+	return nil
 }
 
 // balancer returns the load balancer of a scheme, or nil.
@@ -171,17 +182,29 @@ func (st *stack) standing() []ingress.StandingRule {
 }
 
 func standingRule(port int32, r *awsapi.Rule, resources map[string]string) ingress.StandingRule {
-	out := ingress.StandingRule{Port: port, Priority: r.Priority}
+	out := ingress.StandingRule{ARN: r.ARN, Port: port, Priority: r.Priority}
 	for _, c := range r.Conditions {
-		out.Conditions = append(out.Conditions, ingress.Condition{Field: c.Field, Values: slices.Clone(c.Values)})
+		condition := ingress.Condition{Field: c.Field, Header: c.Header, Values: slices.Clone(c.Values)}
+		for _, q := range c.Queries {
+			condition.Queries = append(condition.Queries, ingress.QueryValue(q))
+		}
+		out.Conditions = append(out.Conditions, condition)
 	}
 	for _, a := range r.Actions {
-		if len(a.Forward) > 0 {
-			out.TargetGroup = resources[a.Forward[0].ARN]
+		for _, f := range a.Forward {
+			share := ingress.Share{TargetGroup: resources[f.ARN], Weight: f.Weight}
+			if share.TargetGroup == "" {
+				share.ARN = f.ARN
+			}
+			out.Action.Forward = append(out.Action.Forward, share)
+		}
+		out.Action.StickySeconds = a.StickySeconds
+		if a.Redirect != nil {
+			out.Action.Redirect = new(ingress.Redirect(*a.Redirect))
 		}
 		if f := a.FixedResponse; f != nil {
 			code, _ := strconv.Atoi(f.StatusCode)
-			out.FixedResponse = &ingress.FixedResponse{StatusCode: code, ContentType: f.ContentType, MessageBody: f.MessageBody}
+			out.Action.FixedResponse = &ingress.FixedResponse{StatusCode: code, ContentType: f.ContentType, MessageBody: f.MessageBody}
 		}
 	}
 	return out
@@ -200,11 +223,22 @@ func (st *stack) actions(m *ingress.Model, a ingress.Action) ([]awsapi.Action, e
 			StatusCode: strconv.Itoa(f.StatusCode), ContentType: f.ContentType, MessageBody: f.MessageBody,
 		}}}, nil
 	}
-	g := st.group(m.TargetGroups[a.TargetGroup])
-	if g == nil {
-		return nil, unresolvedError{a.TargetGroup}
+	if r := a.Redirect; r != nil {
+		return []awsapi.Action{{Type: actionRedirect, Redirect: new(awsapi.Redirect(*r))}}, nil
 	}
-	return []awsapi.Action{{Type: actionForward, Forward: []awsapi.WeightedTargetGroup{{ARN: g.ARN, Weight: 1}}}}, nil
+	out := awsapi.Action{Type: actionForward, StickySeconds: a.StickySeconds}
+	for _, share := range a.Forward {
+		arn := share.ARN
+		if arn == "" {
+			g := st.group(m.TargetGroups[share.TargetGroup])
+			if g == nil {
+				return nil, unresolvedError{share.TargetGroup}
+			}
+			arn = g.ARN
+		}
+		out.Forward = append(out.Forward, awsapi.WeightedTargetGroup{ARN: arn, Weight: share.Weight})
+	}
+	return []awsapi.Action{out}, nil
 }
 
 // conditionsKey is equal for two lists of conditions if they match the same
@@ -213,8 +247,18 @@ func conditionsKey(conditions []awsapi.Condition) string {
 	keys := make([]string, 0, len(conditions))
 	for _, c := range conditions {
 		values := slices.Clone(c.Values)
+		for _, q := range c.Queries {
+			values = append(values, quoted(q.Key, q.Value))
+		}
 		slices.Sort(values)
-		keys = append(keys, quoted(append([]string{c.Field}, values...)...))
+		key := append([]string{c.Field}, values...)
+		if c.Header != "" {
+			key = append(key, "header", strings.ToLower(c.Header))
+		}
+		if len(c.Regexes) > 0 {
+			key = append(append(key, "regexes"), c.Regexes...)
+		}
+		keys = append(keys, quoted(key...))
 	}
 	slices.Sort(keys)
 	return strings.Join(keys, ";")
@@ -229,6 +273,12 @@ func actionsKey(actions []awsapi.Action) string {
 		if f := a.FixedResponse; f != nil {
 			key = append(key, f.StatusCode, f.ContentType, f.MessageBody)
 		}
+		if r := a.Redirect; r != nil {
+			key = append(key, r.StatusCode, r.Protocol, r.Host, r.Port, r.Path, r.Query)
+		}
+		if a.StickySeconds > 0 {
+			key = append(key, strconv.Itoa(int(a.StickySeconds)))
+		}
 		for _, f := range a.Forward {
 			key = append(key, f.ARN)
 			if len(a.Forward) > 1 {
@@ -241,7 +291,11 @@ func actionsKey(actions []awsapi.Action) string {
 }
 
 func ruleKey(r *awsapi.Rule) string {
-	return conditionsKey(r.Conditions) + "=>" + actionsKey(r.Actions)
+	key := conditionsKey(r.Conditions) + "=>" + actionsKey(r.Actions)
+	if r.Transforms {
+		key += " after a transform"
+	}
+	return key
 }
 
 func quoted(parts ...string) string {

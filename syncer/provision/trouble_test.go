@@ -235,7 +235,7 @@ func TestRevocationReadsFirst(t *testing.T) {
 	inWorld(t, awssim.Options{}, func(w *world) {
 		t := w.t
 		m := aModel()
-		m.LoadBalancer.SecurityGroup.Description = "x"
+		m.LoadBalancer.SecurityGroups.Managed.Description = "x"
 		id, err := w.aws.EC2.CreateSecurityGroup(t.Context(), awsapi.SecurityGroup{Name: "sg", Description: "x", VPCID: vpcID, Tags: awsapi.Tags{"k": "v"}})
 		require.NoError(t, err)
 		open := func(port int32) awsapi.Permission {
@@ -265,6 +265,6 @@ func TestSecurityGroupIsFull(t *testing.T) {
 		st := &stack{securityGroups: []*awsapi.SecurityGroup{{ID: id, Name: "sg", Ingress: full}}}
 		x := &executor{ec2: w.aws.EC2, vpcID: vpcID, owned: awsapi.Tags{"k": "v"}, stack: st, log: w.log}
 		require.NoError(t, x.must(t.Context(), diffSecurityGroup(m, st)))
-		require.Equal(t, permissions(&m.LoadBalancer.SecurityGroup), st.securityGroups[0].Ingress)
+		require.Equal(t, permissions(m.LoadBalancer.SecurityGroups.Managed), st.securityGroups[0].Ingress)
 	})
 }
