@@ -11,6 +11,7 @@ import (
 const (
 	serviceELB = "elasticloadbalancing"
 	serviceEC2 = "ec2"
+	serviceACM = "acm"
 )
 
 // ELBv2's buckets, from "Request throttling for the Elastic Load Balancing API"
@@ -34,53 +35,72 @@ func ec2Mutating(action string) opqueue.Bucket { return ec2Bucket(action, 50, 5)
 
 func ec2ResourceIntensive(action string) opqueue.Bucket { return ec2Bucket(action, 50, 5) }
 
+// ec2Tagging is a bucket of CreateTags and DeleteTags.
+func ec2Tagging(action string) opqueue.Bucket { return ec2Bucket(action, 100, 10) }
+
 func ec2Bucket(action string, size, refill float64) opqueue.Bucket {
 	return opqueue.Bucket{Name: serviceEC2 + "-" + action, Size: size, Refill: refill, Alone: true}
+}
+
+// ACM has a rate per action, from "API rate quotas" in the ACM user guide.
+func acmBucket(action string, refill float64) opqueue.Bucket {
+	return opqueue.Bucket{Name: serviceACM + "-" + action, Size: refill, Refill: refill, Alone: true}
 }
 
 // actions holds every action that this package calls, with the bucket of its
 // category.
 var actions = map[string]opqueue.Bucket{
-	"elasticloadbalancing:AddTags":               elbMutating,
-	"elasticloadbalancing:CreateListener":        elbMutating,
-	"elasticloadbalancing:CreateLoadBalancer":    elbResourceIntensive,
-	"elasticloadbalancing:CreateRule":            elbMutating,
-	"elasticloadbalancing:CreateTargetGroup":     elbMutating,
-	"elasticloadbalancing:DeleteListener":        elbMutating,
-	"elasticloadbalancing:DeleteLoadBalancer":    elbMutating,
-	"elasticloadbalancing:DeleteRule":            elbMutating,
-	"elasticloadbalancing:DeleteTargetGroup":     elbMutating,
-	"elasticloadbalancing:DeregisterTargets":     elbRegistration,
-	"elasticloadbalancing:DescribeListeners":     elbNonMutating,
-	"elasticloadbalancing:DescribeLoadBalancers": elbNonMutating,
-	"elasticloadbalancing:DescribeRules":         elbNonMutating,
-	"elasticloadbalancing:DescribeTags":          elbNonMutating,
-	"elasticloadbalancing:DescribeTargetGroups":  elbNonMutating,
-	"elasticloadbalancing:DescribeTargetHealth":  elbNonMutating,
-	"elasticloadbalancing:ModifyListener":        elbMutating,
-	"elasticloadbalancing:ModifyRule":            elbMutating,
-	"elasticloadbalancing:ModifyTargetGroup":     elbMutating,
-	"elasticloadbalancing:RegisterTargets":       elbRegistration,
-	"elasticloadbalancing:RemoveTags":            elbMutating,
-	"elasticloadbalancing:SetRulePriorities":     elbMutating,
-	"elasticloadbalancing:SetSecurityGroups":     elbMutating,
-	"elasticloadbalancing:SetSubnets":            elbResourceIntensive,
+	"elasticloadbalancing:AddListenerCertificates":        elbMutating,
+	"elasticloadbalancing:AddTags":                        elbMutating,
+	"elasticloadbalancing:CreateListener":                 elbMutating,
+	"elasticloadbalancing:CreateLoadBalancer":             elbResourceIntensive,
+	"elasticloadbalancing:CreateRule":                     elbMutating,
+	"elasticloadbalancing:CreateTargetGroup":              elbMutating,
+	"elasticloadbalancing:DeleteListener":                 elbMutating,
+	"elasticloadbalancing:DeleteLoadBalancer":             elbMutating,
+	"elasticloadbalancing:DeleteRule":                     elbMutating,
+	"elasticloadbalancing:DeleteTargetGroup":              elbMutating,
+	"elasticloadbalancing:DeregisterTargets":              elbRegistration,
+	"elasticloadbalancing:DescribeListenerAttributes":     elbNonMutating,
+	"elasticloadbalancing:DescribeListenerCertificates":   elbNonMutating,
+	"elasticloadbalancing:DescribeListeners":              elbNonMutating,
+	"elasticloadbalancing:DescribeLoadBalancerAttributes": elbNonMutating,
+	"elasticloadbalancing:DescribeLoadBalancers":          elbNonMutating,
+	"elasticloadbalancing:DescribeRules":                  elbNonMutating,
+	"elasticloadbalancing:DescribeTags":                   elbNonMutating,
+	"elasticloadbalancing:DescribeTargetGroupAttributes":  elbNonMutating,
+	"elasticloadbalancing:DescribeTargetGroups":           elbNonMutating,
+	"elasticloadbalancing:DescribeTargetHealth":           elbNonMutating,
+	"elasticloadbalancing:ModifyListener":                 elbMutating,
+	"elasticloadbalancing:ModifyListenerAttributes":       elbMutating,
+	"elasticloadbalancing:ModifyLoadBalancerAttributes":   elbMutating,
+	"elasticloadbalancing:ModifyRule":                     elbMutating,
+	"elasticloadbalancing:ModifyTargetGroup":              elbMutating,
+	"elasticloadbalancing:ModifyTargetGroupAttributes":    elbMutating,
+	"elasticloadbalancing:RegisterTargets":                elbRegistration,
+	"elasticloadbalancing:RemoveListenerCertificates":     elbMutating,
+	"elasticloadbalancing:RemoveTags":                     elbMutating,
+	"elasticloadbalancing:SetIpAddressType":               elbMutating,
+	"elasticloadbalancing:SetRulePriorities":              elbMutating,
+	"elasticloadbalancing:SetSecurityGroups":              elbMutating,
+	"elasticloadbalancing:SetSubnets":                     elbResourceIntensive,
 
 	"ec2:AuthorizeSecurityGroupIngress": ec2ResourceIntensive("AuthorizeSecurityGroupIngress"),
 	"ec2:CreateSecurityGroup":           ec2Mutating("CreateSecurityGroup"),
+	"ec2:CreateTags":                    ec2Tagging("CreateTags"),
 	"ec2:DeleteSecurityGroup":           ec2Mutating("DeleteSecurityGroup"),
+	"ec2:DescribeNetworkInterfaces":     ec2NonMutating("DescribeNetworkInterfaces"),
+	"ec2:DescribeRouteTables":           ec2NonMutating("DescribeRouteTables"),
 	"ec2:DescribeSecurityGroups":        ec2NonMutating("DescribeSecurityGroups"),
 	"ec2:DescribeSubnets":               ec2NonMutating("DescribeSubnets"),
 	"ec2:RevokeSecurityGroupIngress":    ec2ResourceIntensive("RevokeSecurityGroupIngress"),
-}
 
-// permissionOnly holds what IAM checks beside the actions called: the tags in a
-// CreateSecurityGroup call need EC2's permission to tag. (ELBv2 asks for AddTags
-// likewise, which is called anyway.)
-var permissionOnly = []string{"ec2:CreateTags"}
+	"acm:DescribeCertificate": acmBucket("DescribeCertificate", 10),
+	"acm:ListCertificates":    acmBucket("ListCertificates", 8),
+}
 
 // Actions returns the IAM name of every permission that this package needs,
 // sorted.
 func Actions() []string {
-	return slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(permissionOnly), maps.Keys(actions))))
+	return slices.Sorted(maps.Keys(actions))
 }

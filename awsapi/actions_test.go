@@ -17,7 +17,7 @@ import (
 // after, and the table of buckets holds those actions and no others.
 func TestActionsAreThoseOfTheMethods(t *testing.T) {
 	var methods []string
-	for _, client := range []reflect.Type{reflect.TypeFor[*ELB](), reflect.TypeFor[*EC2]()} {
+	for _, client := range []reflect.Type{reflect.TypeFor[*ELB](), reflect.TypeFor[*EC2](), reflect.TypeFor[*ACM]()} {
 		for method := range client.Methods() {
 			methods = append(methods, method.Name)
 		}
@@ -34,13 +34,14 @@ func TestActionsAreThoseOfTheMethods(t *testing.T) {
 		require.Equal(t, operation, w.forms[0].Get("Action"), name)
 		called = append(called, call.action)
 	}
-	require.ElementsMatch(t, called, slices.Collect(maps.Keys(actions)))
+	slices.Sort(called)
+	require.Equal(t, slices.Sorted(maps.Keys(actions)), slices.Compact(called))
 }
 
 func TestActionsAreSorted(t *testing.T) {
 	all := Actions()
 	require.True(t, slices.IsSorted(all))
-	require.Len(t, all, len(actions)+1)
+	require.Len(t, all, len(actions))
 	require.Contains(t, all, "ec2:CreateTags")
 	require.Contains(t, all, "elasticloadbalancing:CreateRule")
 }

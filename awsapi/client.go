@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/smithy-go/middleware"
@@ -46,6 +47,7 @@ type Options struct {
 type Clients struct {
 	ELB *ELB
 	EC2 *EC2
+	ACM *ACM
 
 	limiter *limiter
 }
@@ -127,10 +129,12 @@ func newClients(cfg aws.Config, o Options) *Clients {
 	ec2Client := func(cfg aws.Config, f fence) *ec2.Client {
 		return ec2.NewFromConfig(cfg, func(so *ec2.Options) { so.APIOptions = append(so.APIOptions, stack(serviceEC2, f)...) })
 	}
+	acmClient := acm.NewFromConfig(read, func(so *acm.Options) { so.APIOptions = append(so.APIOptions, stack(serviceACM, nil)...) })
 	return &Clients{
 		limiter: l,
 		ELB:     &ELB{read: elbClient(read, nil), write: elbClient(write, o.Fence)},
 		EC2:     &EC2{read: ec2Client(read, nil), write: ec2Client(write, o.Fence)},
+		ACM:     &ACM{read: acmClient},
 	}
 }
 

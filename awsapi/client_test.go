@@ -41,7 +41,7 @@ func TestAttempts(t *testing.T) {
 					start := time.Now()
 					err := call.do(t.Context(), clients(t, Options{HTTPClient: w, Observer: s}))
 					want := 1
-					if strings.HasPrefix(method, "Describe") {
+					if call.reads() {
 						want = tc.reads
 					}
 					require.Len(t, w.forms, want)

@@ -3,6 +3,7 @@ package awsapi
 import (
 	"context"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,6 +39,46 @@ func (c *EC2) DescribeSecurityGroups(ctx context.Context, vpcID string, tags Tag
 		return each(out.SecurityGroups, readSecurityGroup)
 	})
 	return all, wrap("DescribeSecurityGroups", "of "+vpcID, err)
+}
+
+// FindSecurityGroups returns the security groups of a VPC that have one of the IDs, or
+// one of the values in their tag Name. What does not exist is left out.
+func (c *EC2) FindSecurityGroups(ctx context.Context, vpcID string, ids, names []string) ([]SecurityGroup, error) {
+	all, err := c.securityGroupsBy(ctx, vpcID, "group-id", ids)
+	if err != nil {
+		return nil, err
+	}
+	named, err := c.securityGroupsBy(ctx, vpcID, "tag:Name", names)
+	return append(all, named...), err
+}
+
+// securityGroupsBy makes no call without values.
+func (c *EC2) securityGroupsBy(ctx context.Context, vpcID, filter string, values []string) ([]SecurityGroup, error) {
+	var all []SecurityGroup
+	for batch := range slices.Chunk(values, filterValues) {
+		p := ec2.NewDescribeSecurityGroupsPaginator(c.read, &ec2.DescribeSecurityGroupsInput{
+			Filters:    append(filters(vpcID, nil), types.Filter{Name: &filter, Values: batch}),
+			MaxResults: aws.Int32(ec2PageSize),
+		})
+		found, err := pages(ctx, p, func(out *ec2.DescribeSecurityGroupsOutput) []SecurityGroup {
+			return each(out.SecurityGroups, readSecurityGroup)
+		})
+		if err != nil {
+			return nil, wrap("DescribeSecurityGroups", some(batch), err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// TagSecurityGroup sets tags on a security group; other tags stay. It can be repeated.
+// Without tags it costs no call.
+func (c *EC2) TagSecurityGroup(ctx context.Context, id string, tags Tags) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	_, err := c.write.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: ec2Tags(tags)})
+	return wrap("CreateTags", id, err)
 }
 
 // CreateSecurityGroup creates a security group with its tags and returns its ID.
@@ -103,15 +144,27 @@ func filters(vpcID string, tags Tags) []types.Filter {
 	return out
 }
 
+// regionZone is the name of an availability zone of the Region itself. Local zones
+// (us-west-2-lax-1a) and wavelength zones (us-east-1-wl1-bos-wlz-1) are named after
+// more than the Region ("Regions and Zones" in the EC2 user guide).
+var regionZone = regexp.MustCompile(`^[a-z]+(-[a-z]+)+-\d[a-z]$`)
+
 func readSubnet(s types.Subnet) Subnet {
-	return Subnet{
+	out := Subnet{
 		ID:                   aws.ToString(s.SubnetId),
 		VPCID:                aws.ToString(s.VpcId),
 		Zone:                 aws.ToString(s.AvailabilityZone),
 		CIDR:                 aws.ToString(s.CidrBlock),
 		AvailableIPAddresses: aws.ToInt32(s.AvailableIpAddressCount),
+		LocalZone:            s.OutpostArn != nil || !regionZone.MatchString(aws.ToString(s.AvailabilityZone)),
 		Tags:                 readEC2Tags(s.Tags),
 	}
+	for _, a := range s.Ipv6CidrBlockAssociationSet {
+		if a.Ipv6CidrBlockState != nil && a.Ipv6CidrBlockState.State == types.SubnetCidrBlockStateCodeAssociated {
+			out.CIDRv6 = aws.ToString(a.Ipv6CidrBlock)
+		}
+	}
+	return out
 }
 
 func readSecurityGroup(g types.SecurityGroup) SecurityGroup {

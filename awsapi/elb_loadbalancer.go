@@ -65,6 +65,14 @@ func (c *ELB) SetSubnets(ctx context.Context, arn string, ids []string) error {
 	return wrap("SetSubnets", arn, err)
 }
 
+// SetIPAddressType says over which kinds of addresses clients reach a load balancer. It
+// can be repeated. It is Invalid if a subnet lacks the kind.
+func (c *ELB) SetIPAddressType(ctx context.Context, arn, ipAddressType string) error {
+	_, err := c.write.SetIpAddressType(ctx,
+		&elb.SetIpAddressTypeInput{LoadBalancerArn: &arn, IpAddressType: types.IpAddressType(ipAddressType)})
+	return wrap("SetIpAddressType", arn, err)
+}
+
 func readLoadBalancer(lb types.LoadBalancer) LoadBalancer {
 	out := LoadBalancer{
 		ARN:            aws.ToString(lb.LoadBalancerArn),

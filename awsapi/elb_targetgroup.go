@@ -1,7 +1,9 @@
 package awsapi
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -97,14 +99,22 @@ func readTargetGroup(g types.TargetGroup) TargetGroup {
 		},
 	}
 	if g.Matcher != nil {
-		out.HealthCheck.Matcher = aws.ToString(g.Matcher.HttpCode)
+		out.HealthCheck.Matcher = cmp.Or(aws.ToString(g.Matcher.HttpCode), aws.ToString(g.Matcher.GrpcCode))
 	}
 	return out
 }
 
+// elbMatcher tells gRPC's codes from HTTP's: they have at most two digits.
 func elbMatcher(codes string) *types.Matcher {
-	if codes == "" {
+	first := codes
+	if i := strings.IndexAny(codes, "-,"); i >= 0 {
+		first = codes[:i]
+	}
+	switch {
+	case codes == "":
 		return nil
+	case len(first) < len("100"):
+		return &types.Matcher{GrpcCode: &codes}
 	}
 	return &types.Matcher{HttpCode: &codes}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,7 +19,7 @@ func TestFenceStopsWrites(t *testing.T) {
 	for method, call := range everyCall {
 		w := &wire{}
 		err := call.do(t.Context(), clients(t, Options{HTTPClient: w, Fence: func() error { return errNoLease }}))
-		if strings.HasPrefix(method, "Describe") {
+		if call.reads() {
 			require.NoError(t, err, method)
 			require.Len(t, w.forms, 1, method)
 			continue

@@ -61,12 +61,14 @@ func TestCategoriesAsPublished(t *testing.T) {
 		"elb-registration":       {"RegisterTargets", "DeregisterTargets"},
 		"elb-non-mutating": {
 			"DescribeListeners", "DescribeLoadBalancers", "DescribeRules", "DescribeTags", "DescribeTargetGroups",
-			"DescribeTargetHealth",
+			"DescribeTargetHealth", "DescribeListenerAttributes", "DescribeLoadBalancerAttributes", "DescribeTargetGroupAttributes",
+			"DescribeListenerCertificates",
 		},
 		"elb-mutating": {
 			"AddTags", "CreateListener", "CreateRule", "CreateTargetGroup", "DeleteListener", "DeleteLoadBalancer",
 			"DeleteRule", "DeleteTargetGroup", "ModifyListener", "ModifyRule", "ModifyTargetGroup", "RemoveTags",
-			"SetRulePriorities", "SetSecurityGroups",
+			"SetRulePriorities", "SetSecurityGroups", "ModifyListenerAttributes", "ModifyLoadBalancerAttributes",
+			"ModifyTargetGroupAttributes", "AddListenerCertificate", "RemoveListenerCertificate", "SetIPAddressType",
 		},
 	}
 	listed := 0
@@ -79,10 +81,10 @@ func TestCategoriesAsPublished(t *testing.T) {
 		}
 	}
 	for method, call := range everyCall {
-		if action, ok := strings.CutPrefix(call.action, "ec2:"); ok {
+		if service, action, _ := strings.Cut(call.action, ":"); service != serviceELB {
 			s := &sightings{}
 			require.NoError(t, call.do(t.Context(), clients(t, Options{HTTPClient: &wire{}, Observer: s})))
-			require.Equal(t, map[string]int{"ec2-" + action: 1}, s.tokens, method)
+			require.Equal(t, map[string]int{service + "-" + action: 1}, s.tokens, method)
 			listed++
 		}
 	}

@@ -51,7 +51,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	form, err := url.ParseQuery(string(body))
+	form, err := parse(r, body)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +71,24 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// parse reads the form of a request. ACM's body is JSON: its action is all that is
+// read.
+func parse(r *http.Request, body []byte) (url.Values, error) {
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		_, action, _ := strings.Cut(target, ".")
+		return url.Values{"Action": {action}, "Target": {target}, "Body": {string(body)}}, nil
+	}
+	return url.ParseQuery(string(body))
+}
+
 // fine is an answer that fits every action: Create calls get the one row they need.
 func fine(action string) string {
 	rows := map[string]string{
 		"CreateLoadBalancer": "LoadBalancers", "CreateListener": "Listeners",
 		"CreateTargetGroup": "TargetGroups", "CreateRule": "Rules",
+	}
+	if strings.HasSuffix(action, "Certificate") || action == "ListCertificates" {
+		return "{}" // ACM's
 	}
 	if list, ok := rows[action]; ok {
 		return result(action, "<"+list+"><member><Priority>1</Priority></member></"+list+">")
@@ -90,6 +103,9 @@ func result(action, body string) string {
 
 // failure is an error of the service that the form is for.
 func failure(form url.Values, code string) string {
+	if form.Has("Target") {
+		return `{"__type":"` + code + `","message":"no"}`
+	}
 	if form.Get("Version") == "2016-11-15" {
 		return "<Response><Errors><Error><Code>" + code + "</Code><Message>no</Message></Error></Errors></Response>"
 	}
@@ -135,6 +151,12 @@ func (s *sightings) TokenWait(bucket string, d time.Duration) {
 type call struct {
 	action string // as IAM names it
 	do     func(ctx context.Context, c *Clients) error
+}
+
+// reads reports whether the action changes nothing.
+func (c call) reads() bool {
+	_, action, _ := strings.Cut(c.action, ":")
+	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "List")
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -213,6 +235,57 @@ var everyCall = map[string]call{
 	}},
 	"DescribeTargetHealth": {"elasticloadbalancing:DescribeTargetHealth", func(ctx context.Context, c *Clients) error {
 		return second(c.ELB.DescribeTargetHealth(ctx, "arn:tg"))
+	}},
+	"DescribeLoadBalancerAttributes": {"elasticloadbalancing:DescribeLoadBalancerAttributes", func(ctx context.Context, c *Clients) error {
+		return second(c.ELB.DescribeLoadBalancerAttributes(ctx, "arn:lb"))
+	}},
+	"ModifyLoadBalancerAttributes": {"elasticloadbalancing:ModifyLoadBalancerAttributes", func(ctx context.Context, c *Clients) error {
+		return c.ELB.ModifyLoadBalancerAttributes(ctx, "arn:lb", Attributes{"k": "v"})
+	}},
+	"DescribeListenerAttributes": {"elasticloadbalancing:DescribeListenerAttributes", func(ctx context.Context, c *Clients) error {
+		return second(c.ELB.DescribeListenerAttributes(ctx, "arn:listener"))
+	}},
+	"ModifyListenerAttributes": {"elasticloadbalancing:ModifyListenerAttributes", func(ctx context.Context, c *Clients) error {
+		return c.ELB.ModifyListenerAttributes(ctx, "arn:listener", Attributes{"k": "v"})
+	}},
+	"DescribeTargetGroupAttributes": {"elasticloadbalancing:DescribeTargetGroupAttributes", func(ctx context.Context, c *Clients) error {
+		return second(c.ELB.DescribeTargetGroupAttributes(ctx, "arn:tg"))
+	}},
+	"ModifyTargetGroupAttributes": {"elasticloadbalancing:ModifyTargetGroupAttributes", func(ctx context.Context, c *Clients) error {
+		return c.ELB.ModifyTargetGroupAttributes(ctx, "arn:tg", Attributes{"k": "v"})
+	}},
+	"DescribeListenerCertificates": {"elasticloadbalancing:DescribeListenerCertificates", func(ctx context.Context, c *Clients) error {
+		return second(c.ELB.DescribeListenerCertificates(ctx, "arn:listener"))
+	}},
+	"AddListenerCertificate": {"elasticloadbalancing:AddListenerCertificates", func(ctx context.Context, c *Clients) error {
+		return c.ELB.AddListenerCertificate(ctx, "arn:listener", "arn:cert")
+	}},
+	"RemoveListenerCertificate": {"elasticloadbalancing:RemoveListenerCertificates", func(ctx context.Context, c *Clients) error {
+		return c.ELB.RemoveListenerCertificate(ctx, "arn:listener", "arn:cert")
+	}},
+	"SetIPAddressType": {"elasticloadbalancing:SetIpAddressType", func(ctx context.Context, c *Clients) error {
+		return c.ELB.SetIPAddressType(ctx, "arn:lb", "dualstack")
+	}},
+	"DescribeNetworkInterfaces": {"ec2:DescribeNetworkInterfaces", func(ctx context.Context, c *Clients) error {
+		return second(c.EC2.DescribeNetworkInterfaces(ctx, "vpc-1", []string{"10.0.0.1"}))
+	}},
+	"DescribeNetworkInterfacesOf": {"ec2:DescribeNetworkInterfaces", func(ctx context.Context, c *Clients) error {
+		return second(c.EC2.DescribeNetworkInterfacesOf(ctx, "vpc-1", []string{"i-1"}))
+	}},
+	"DescribeRouteTables": {"ec2:DescribeRouteTables", func(ctx context.Context, c *Clients) error {
+		return second(c.EC2.DescribeRouteTables(ctx, "vpc-1"))
+	}},
+	"FindSecurityGroups": {"ec2:DescribeSecurityGroups", func(ctx context.Context, c *Clients) error {
+		return second(c.EC2.FindSecurityGroups(ctx, "vpc-1", []string{"sg-1"}, nil))
+	}},
+	"TagSecurityGroup": {"ec2:CreateTags", func(ctx context.Context, c *Clients) error {
+		return c.EC2.TagSecurityGroup(ctx, "sg-1", Tags{"k": "v"})
+	}},
+	"ListCertificates": {"acm:ListCertificates", func(ctx context.Context, c *Clients) error {
+		return second(c.ACM.ListCertificates(ctx))
+	}},
+	"DescribeCertificate": {"acm:DescribeCertificate", func(ctx context.Context, c *Clients) error {
+		return second(c.ACM.DescribeCertificate(ctx, "arn:cert"))
 	}},
 	"DescribeSubnets": {"ec2:DescribeSubnets", func(ctx context.Context, c *Clients) error {
 		return second(c.EC2.DescribeSubnets(ctx, "vpc-1"))

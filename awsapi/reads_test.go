@@ -97,6 +97,67 @@ var reads = map[string]struct {
 			{Target: echo1, State: "healthy"},
 		},
 	},
+	"every kind of condition, and a redirect": {
+		answer: `<Rules><member><RuleArn>arn:1</RuleArn><Priority>1</Priority><Conditions>
+			<member><Field>http-header</Field><HttpHeaderConfig><HttpHeaderName>X-Kind</HttpHeaderName><Values><member>a*</member></Values></HttpHeaderConfig></member>
+			<member><Field>http-request-method</Field><HttpRequestMethodConfig><Values><member>GET</member></Values></HttpRequestMethodConfig></member>
+			<member><Field>query-string</Field><QueryStringConfig><Values><member><Key>k</Key><Value>v</Value></member><member><Value>any</Value></member></Values></QueryStringConfig></member>
+			<member><Field>source-ip</Field><SourceIpConfig><Values><member>10.0.0.0/8</member></Values></SourceIpConfig></member>
+			<member><Field>path-pattern</Field><PathPatternConfig><RegexValues><member>^/a</member></RegexValues></PathPatternConfig></member>
+			</Conditions><Actions><member><Type>redirect</Type><RedirectConfig><StatusCode>HTTP_301</StatusCode><Protocol>HTTPS</Protocol><Port>443</Port></RedirectConfig></member></Actions>
+			<Transforms><member><Type>url-rewrite</Type></member></Transforms></member>
+			<member><RuleArn>arn:2</RuleArn><Priority>2</Priority><Actions><member><Type>forward</Type><ForwardConfig>
+			<TargetGroups><member><TargetGroupArn>arn:a</TargetGroupArn></member></TargetGroups>
+			<TargetGroupStickinessConfig><Enabled>true</Enabled><DurationSeconds>60</DurationSeconds></TargetGroupStickinessConfig></ForwardConfig></member></Actions></member>
+			<member><RuleArn>arn:3</RuleArn><Priority>3</Priority><Actions><member><Type>redirect</Type><RedirectConfig><StatusCode>HTTP_302</StatusCode><Host>h</Host><Query></Query></RedirectConfig></member></Actions></member></Rules>`,
+		do: func(ctx context.Context, c *Clients) (any, error) { return c.ELB.DescribeRules(ctx, "arn:listener") },
+		want: []Rule{
+			{
+				ARN: "arn:1", Priority: 1, Transforms: true, Conditions: []Condition{
+					{Field: "http-header", Header: "X-Kind", Values: []string{"a*"}},
+					{Field: "http-request-method", Values: []string{"GET"}},
+					{Field: "query-string", Queries: []QueryValue{{Key: "k", Value: "v"}, {Value: "any"}}},
+					{Field: "source-ip", Values: []string{"10.0.0.0/8"}},
+					{Field: "path-pattern", Regexes: []string{"^/a"}},
+				},
+				Actions: []Action{{Type: "redirect", Redirect: &Redirect{
+					StatusCode: "HTTP_301", Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/#{path}", Query: "#{query}",
+				}}},
+			},
+			{ARN: "arn:2", Priority: 2, Actions: []Action{{Type: "forward", StickySeconds: 60, Forward: []WeightedTargetGroup{{"arn:a", 1}}}}},
+			{ARN: "arn:3", Priority: 3, Actions: []Action{{Type: "redirect", Redirect: &Redirect{
+				StatusCode: "HTTP_302", Protocol: "#{protocol}", Host: "h", Port: "#{port}", Path: "/#{path}",
+			}}}},
+		},
+	},
+	"attributes": {
+		answer: `<Attributes><member><Key>idle_timeout.timeout_seconds</Key><Value>60</Value></member><member><Key>access_logs.s3.prefix</Key></member></Attributes>`,
+		do: func(ctx context.Context, c *Clients) (any, error) {
+			return c.ELB.DescribeLoadBalancerAttributes(ctx, "arn:lb")
+		},
+		want: Attributes{"idle_timeout.timeout_seconds": "60", "access_logs.s3.prefix": ""},
+	},
+	"certificates but the default one": {
+		answer: `<Certificates><member><CertificateArn>arn:c1</CertificateArn><IsDefault>true</IsDefault></member>
+			<member><CertificateArn>arn:c2</CertificateArn><IsDefault>false</IsDefault></member></Certificates>`,
+		do: func(ctx context.Context, c *Clients) (any, error) {
+			return c.ELB.DescribeListenerCertificates(ctx, "arn:listener")
+		},
+		want: []string{"arn:c2"},
+	},
+	"TLS listener": {
+		answer: `<Listeners><member><ListenerArn>arn:listener</ListenerArn><Port>443</Port><Protocol>HTTPS</Protocol>
+			<SslPolicy>ELBSecurityPolicy-2016-08</SslPolicy><Certificates><member><CertificateArn>arn:c1</CertificateArn></member></Certificates></member></Listeners>`,
+		do: func(ctx context.Context, c *Clients) (any, error) { return c.ELB.DescribeListeners(ctx, "arn:lb") },
+		want: []Listener{{
+			ARN: "arn:listener", Port: 443, Protocol: "HTTPS", SSLPolicy: "ELBSecurityPolicy-2016-08", CertificateARN: "arn:c1",
+		}},
+	},
+	"gRPC's codes": {
+		answer: `<TargetGroups><member><TargetGroupArn>arn:tg</TargetGroupArn><Matcher><GrpcCode>0-99</GrpcCode></Matcher></member></TargetGroups>`,
+		do:     func(ctx context.Context, c *Clients) (any, error) { return c.ELB.DescribeTargetGroups(ctx) },
+		want:   []TargetGroup{{ARN: "arn:tg", HealthCheck: HealthCheck{Matcher: "0-99"}}},
+	},
 	"tags": {
 		answer: `<TagDescriptions><member><ResourceArn>arn:a</ResourceArn><Tags><member><Key>k</Key><Value>v</Value></member>
 			<member><Key>empty</Key></member></Tags></member><member><ResourceArn>arn:b</ResourceArn></member></TagDescriptions>`,

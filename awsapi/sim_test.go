@@ -67,8 +67,7 @@ func TestLifeOfALoadBalancer(t *testing.T) {
 		for _, call := range sim.Calls() {
 			called = append(called, call.Service+":"+call.Action)
 		}
-		slices.Sort(called)
-		require.Equal(t, slices.Sorted(maps.Keys(actions)), slices.Compact(called))
+		require.Subset(t, slices.Collect(maps.Keys(actions)), called)
 	})
 }
 

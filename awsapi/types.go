@@ -135,7 +135,7 @@ type HealthCheck struct {
 	TimeoutSeconds     int32
 	HealthyThreshold   int32
 	UnhealthyThreshold int32
-	Matcher            string // HTTP codes: "200", "200-299", "200,202"
+	Matcher            string // codes of HTTP ("200", "200-299", "200,202") or of gRPC ("12", "0-99")
 }
 
 // TargetHealth is one row of DescribeTargetHealth.

@@ -84,6 +84,53 @@ var writes = map[string]struct {
 		want: `Actions.member.1.Order=1 Actions.member.1.Type=authenticate-oidc
 			Actions.member.2.Order=2 Actions.member.2.Type=forward RuleArn=arn:rule`,
 	},
+	"every kind of condition, stickiness, and a redirect": {
+		do: func(ctx context.Context, c *Clients) error {
+			return c.ELB.ModifyRule(ctx, Rule{
+				ARN: "arn:rule",
+				Conditions: []Condition{
+					{Field: "http-header", Header: "X-Kind", Values: []string{"a*"}},
+					{Field: "http-request-method", Values: []string{"GET"}},
+					{Field: "query-string", Queries: []QueryValue{{Key: "k", Value: "v"}, {Value: "any"}}},
+				},
+				Actions: []Action{
+					{Type: "forward", StickySeconds: 60, Forward: []WeightedTargetGroup{{ARN: "arn:a", Weight: 1}}},
+					{Type: "redirect", Redirect: &Redirect{StatusCode: "HTTP_301", Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/#{path}"}},
+				},
+			})
+		},
+		want: `Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds=60
+			Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.Enabled=true
+			Actions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=arn:a
+			Actions.member.1.ForwardConfig.TargetGroups.member.1.Weight=1 Actions.member.1.Order=1 Actions.member.1.Type=forward
+			Actions.member.2.Order=2 Actions.member.2.RedirectConfig.Host=#{host} Actions.member.2.RedirectConfig.Path=/#{path}
+			Actions.member.2.RedirectConfig.Port=443 Actions.member.2.RedirectConfig.Protocol=HTTPS
+			Actions.member.2.RedirectConfig.Query= Actions.member.2.RedirectConfig.StatusCode=HTTP_301 Actions.member.2.Type=redirect
+			Conditions.member.1.Field=http-header Conditions.member.1.HttpHeaderConfig.HttpHeaderName=X-Kind
+			Conditions.member.1.HttpHeaderConfig.Values.member.1=a* Conditions.member.2.Field=http-request-method
+			Conditions.member.2.HttpRequestMethodConfig.Values.member.1=GET Conditions.member.3.Field=query-string
+			Conditions.member.3.QueryStringConfig.Values.member.1.Key=k Conditions.member.3.QueryStringConfig.Values.member.1.Value=v
+			Conditions.member.3.QueryStringConfig.Values.member.2.Value=any RuleArn=arn:rule`,
+	},
+	"TLS listener": {
+		do: func(ctx context.Context, c *Clients) error {
+			return c.ELB.ModifyListener(ctx, Listener{ARN: "arn:listener", Protocol: "HTTPS", SSLPolicy: "p", CertificateARN: "arn:c"})
+		},
+		want: `Certificates.member.1.CertificateArn=arn:c ListenerArn=arn:listener Protocol=HTTPS SslPolicy=p`,
+	},
+	"attributes": {
+		do: func(ctx context.Context, c *Clients) error {
+			return c.ELB.ModifyTargetGroupAttributes(ctx, "arn:tg", Attributes{"b": "", "a": "1"})
+		},
+		want: `Attributes.member.1.Key=a Attributes.member.1.Value=1 Attributes.member.2.Key=b Attributes.member.2.Value=
+			TargetGroupArn=arn:tg`,
+	},
+	"gRPC's codes": {
+		do: func(ctx context.Context, c *Clients) error {
+			return c.ELB.ModifyTargetGroup(ctx, "arn:tg", HealthCheck{Matcher: "12,0-5"})
+		},
+		want: `Matcher.GrpcCode=12,0-5 TargetGroupArn=arn:tg`,
+	},
 	"priorities": {
 		do: func(ctx context.Context, c *Clients) error {
 			return c.ELB.SetRulePriorities(ctx, []RulePriority{{"arn:1", 2}, {"arn:2", 1}})

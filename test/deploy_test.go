@@ -266,7 +266,7 @@ func TestPolicyAllowsWhatIsCalled(t *testing.T) {
 // TestPolicyChangesOnlyWhatIsOurs: whatever is not a read depends on the
 // cluster's tag, but for the VPC of a new security group and ELB's own role.
 func TestPolicyChangesOnlyWhatIsOurs(t *testing.T) {
-	reads := regexp.MustCompile(`:(Describe|Get)[A-Za-z]+$`)
+	reads := regexp.MustCompile(`:(Describe|Get|List)[A-Za-z]+$`)
 	exempt := []string{"CreateSecurityGroupInAnyVPC", "FirstLoadBalancerOfTheAccount"}
 	for _, s := range policy(t) {
 		changes := slices.ContainsFunc(s.Action, func(action string) bool { return !reads.MatchString(action) })
