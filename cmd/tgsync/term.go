@@ -72,8 +72,10 @@ func (d *parts) newProvision(liveSince time.Time) *provision.Loop {
 	if liveSince.IsZero() {
 		urgent = nil
 	}
+	settings := ingress.DefaultSettings(d.config.ClusterName)
+	settings.IngressClass = d.config.IngressClass
 	return provision.New(provision.Options{
-		Settings:  ingress.Settings{ClusterName: d.config.ClusterName, IngressClass: d.config.IngressClass},
+		Settings:  settings,
 		VPCID:     d.vpcID,
 		Ingresses: d.informers.Ingresses.Lister(),
 		Classes:   d.informers.IngressClasses.Lister(),

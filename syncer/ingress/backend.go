@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -13,12 +14,13 @@ import (
 )
 
 const (
-	contentTypePlain = "text/plain"
-	protocolHTTP     = "HTTP"
-	protocolHTTPS    = "HTTPS"
-	targetTypeIP     = "ip"
-	addressTypeIPv4  = "ipv4"
-	trafficPort      = "traffic-port"
+	contentTypePlain   = "text/plain"
+	protocolHTTP       = "HTTP"
+	protocolHTTPS      = "HTTPS"
+	targetTypeIP       = "ip"
+	targetTypeInstance = "instance"
+	addressTypeIPv4    = "ipv4"
+	trafficPort        = "traffic-port"
 
 	// namedTargetPort stands for a targetPort that has a different number in each
 	// pod. Targets are registered with their own port, so it is never used.
@@ -54,7 +56,11 @@ func (b *builder) action(m *member, backend *networkingv1.IngressBackend, field 
 		return Action{}, false
 	}
 	svc, ok := b.in.Services(name)
-	if !ok {
+	switch {
+	case !ok && !b.in.Settings.TolerateMissingService:
+		m.block(ReasonServiceNotFound, field+".service.name", "%s.service.name: Service %s does not exist", field, name)
+		return Action{}, false
+	case !ok:
 		m.warn(ReasonServiceNotFound, field+".service.name",
 			"%s.service.name: Service %s does not exist; its requests are answered with 503", field, name)
 		return fixedResponse(503, "Backend service does not exist"), true
@@ -97,7 +103,7 @@ func (b *builder) targetGroup(m *member, svc *corev1.Service, sp *corev1.Service
 	}
 	m.warnOfAnnotations(svc.Annotations, service.String())
 	s := settingsReader{member: m, service: svc, annotations: lookup{service: svc.Annotations, ingress: m.ing.Annotations}, ok: true}
-	s.targetType()
+	s.targetType(b.in.Settings.DefaultTargetType)
 	check := s.healthCheck()
 	if !s.ok {
 		return "", false
@@ -145,18 +151,20 @@ func (s *settingsReader) block(reason, key, message string) {
 	s.member.block(reason, key, "%s", message)
 }
 
-func (s *settingsReader) targetType() {
+func (s *settingsReader) targetType(standard string) {
 	value, ok := s.annotations.get(keyTargetType)
+	if !ok {
+		value = cmp.Or(standard, targetTypeInstance)
+	}
 	if value == targetTypeIP {
 		return
 	}
+	word := strconv.Quote(value)
 	if !ok {
-		value = "instance, the customary default,"
-	} else {
-		value = strconv.Quote(value)
+		word = value + ", the default,"
 	}
 	s.block(ReasonUnsupportedTargetType, keyTargetType,
-		fmt.Sprintf("target type %s is not supported, only ip is: set the annotation %s: ip", value, keyTargetType))
+		fmt.Sprintf("target type %s is not supported, only ip is: set the annotation %s: ip", word, keyTargetType))
 }
 
 func (s *settingsReader) healthCheck() HealthCheck {

@@ -39,7 +39,7 @@ type standing struct {
 
 func newWorld() *world {
 	return &world{
-		settings: Settings{ClusterName: "demo", IngressClass: "alb"},
+		settings: DefaultSettings("demo"),
 		services: map[types.NamespacedName]*corev1.Service{},
 		standing: map[string]standing{},
 	}

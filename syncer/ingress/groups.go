@@ -31,15 +31,6 @@ const (
 
 var groupNamePattern = regexp.MustCompile(`^([a-z0-9][-a-z0-9.]*)?[a-z0-9]$`)
 
-// Settings are what the whole cluster shares.
-type Settings struct {
-	// ClusterName goes into every name hash and into the ownership tag.
-	ClusterName string
-	// IngressClass is the value of the annotation kubernetes.io/ingress.class that
-	// selects us, "alb" by custom. If empty, the annotation selects nobody.
-	IngressClass string
-}
-
 // Group is one load balancer's Ingresses.
 type Group struct {
 	ID GroupID

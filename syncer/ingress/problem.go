@@ -30,6 +30,7 @@ const (
 	// ReasonUnsupportedClassParameters: the IngressClass has parameters, which are
 	// not read.
 	ReasonUnsupportedClassParameters = "UnsupportedClassParameters"
-	// ReasonServiceNotFound: requests for this backend are answered with a 503.
+	// ReasonServiceNotFound: requests for this backend are answered with a 503, unless
+	// the settings do not tolerate it: then the member is bad.
 	ReasonServiceNotFound = "ServiceNotFound"
 )

@@ -119,7 +119,7 @@ func (w *world) start() {
 	factory := informers.NewSharedInformerFactory(w.client, 0)
 	ingresses, classes, services := factory.Networking().V1().Ingresses(), factory.Networking().V1().IngressClasses(), factory.Core().V1().Services()
 	w.loop = New(Options{
-		Settings: ingress.Settings{ClusterName: cluster, IngressClass: "alb"}, VPCID: vpcID,
+		Settings: ingress.DefaultSettings(cluster), VPCID: vpcID,
 		Ingresses: ingresses.Lister(), Classes: classes.Lister(), Services: services.Lister(),
 		Synced: func() bool {
 			return ingresses.Informer().HasSynced() && classes.Informer().HasSynced() && services.Informer().HasSynced()

@@ -67,7 +67,7 @@ func newProvisioned(ctx context.Context, w *world, cluster *product) (*product, 
 		return nil, err
 	}
 	p.provision = provision.New(provision.Options{
-		Settings: ingress.Settings{ClusterName: namespace, IngressClass: "alb"}, VPCID: vpcID,
+		Settings: ingress.DefaultSettings(namespace), VPCID: vpcID,
 		Ingresses: p.informers.Ingresses.Lister(), Classes: p.informers.IngressClasses.Lister(),
 		Services: p.informers.Services.Lister(), Synced: p.informers.HasSynced,
 		Client: p.kube, Events: &record.FakeRecorder{}, ELB: clients.ELB, EC2: clients.EC2,
