@@ -46,6 +46,7 @@ func (p *port) answer(w *response, r *http.Request, cut context.CancelCauseFunc)
 	w.beforeHead = sync.OnceFunc(func() {
 		entry.Status, entry.Duration = w.status, time.Since(entry.Time)
 		p.sim.logRequest(entry)
+		p.dress(w.header)
 	})
 	if r.Method == http.MethodTrace {
 		w.page(http.StatusMethodNotAllowed)
@@ -63,6 +64,20 @@ func (p *port) answer(w *response, r *http.Request, cut context.CancelCauseFunc)
 		return p.forward(w, r, d, cut)
 	}
 	return true
+}
+
+// dress gives a response the headers that the listener's attributes ask for.
+func (p *port) dress(h http.Header) {
+	p.sim.mu.Lock()
+	defer p.sim.mu.Unlock()
+	for attribute, name := range responseHeaders {
+		if value := p.listener.attributes[attribute]; value != "" {
+			h.Set(name, value)
+		}
+	}
+	if p.listener.attributes[serverAttribute] == "false" {
+		h.Del("Server")
+	}
 }
 
 // forward sends the request to its target and streams the answer back.

@@ -385,3 +385,23 @@ func TestHostForTargets(t *testing.T) {
 		})
 	}
 }
+
+func TestListenerAttributesDressResponses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s := inBubble(t, Options{})
+		lb := addBalancer(s, 80, fixedRule("200", "hello"))
+		s.mu.Lock()
+		lb.listeners[0].attributes = map[string]string{
+			serverAttribute: "false", "routing.http.response.x_frame_options.header_value": "DENY",
+		}
+		s.mu.Unlock()
+		synctest.Wait()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, site, http.NoBody)
+		require.NoError(t, err)
+		resp, err := clientOf(t, s).Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		require.Empty(t, resp.Header.Get("Server"))
+		require.Equal(t, "DENY", resp.Header.Get("X-Frame-Options"))
+	})
+}

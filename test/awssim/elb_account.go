@@ -35,39 +35,6 @@ func (s *Sim) describeAccountLimitsLocked(p *pageParams) (any, error) {
 	}{results, next}, nil
 }
 
-// initialSSLPolicy is that of a listener for which none was chosen.
-const initialSSLPolicy = "ELBSecurityPolicy-2016-08"
-
-type sslPolicy struct {
-	Name                       string
-	SslProtocols               []string
-	Ciphers                    []cipher
-	SupportedLoadBalancerTypes []string
-}
-
-type cipher struct {
-	Name     string
-	Priority int
-}
-
-func policyOf(name string, protocols []string, ciphers ...string) sslPolicy {
-	p := sslPolicy{Name: name, SslProtocols: protocols, SupportedLoadBalancerTypes: []string{"application", "network"}}
-	for i, c := range ciphers {
-		p.Ciphers = append(p.Ciphers, cipher{c, i + 1})
-	}
-	return p
-}
-
-// sslPolicies are those in common use, by name.
-var sslPolicies = []sslPolicy{
-	policyOf(initialSSLPolicy, []string{"TLSv1", "TLSv1.1", "TLSv1.2"},
-		"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "AES128-GCM-SHA256", "AES128-SHA"),
-	policyOf("ELBSecurityPolicy-TLS-1-2-2017-01", []string{"TLSv1.2"},
-		"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "AES128-GCM-SHA256"),
-	policyOf("ELBSecurityPolicy-TLS13-1-2-2021-06", []string{"TLSv1.2", "TLSv1.3"},
-		"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
-}
-
 type describeSSLPoliciesParams struct {
 	Names            []string
 	LoadBalancerType string `check:"enum=application|network|gateway"`

@@ -75,11 +75,33 @@ var targetGroupAttributes = attributeSet{
 	"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": {"off", either(oneOf("off"), between(1, 100))},
 }
 
-// Most listener attributes of AWS rename or add headers, which the data plane does
-// not do: a listener shows the one that says what the data plane does.
-var listenerAttributes = attributeSet{
-	"routing.http.response.server.enabled": flag("true"),
+// serverAttribute decides whether responses have the header Server.
+const serverAttribute = "routing.http.response.server.enabled"
+
+// responseHeaders are the headers that a listener sets in responses, by the attribute
+// that holds the value.
+var responseHeaders = map[string]string{
+	"routing.http.response.access_control_allow_credentials.header_value": "Access-Control-Allow-Credentials",
+	"routing.http.response.access_control_allow_headers.header_value":     "Access-Control-Allow-Headers",
+	"routing.http.response.access_control_allow_methods.header_value":     "Access-Control-Allow-Methods",
+	"routing.http.response.access_control_allow_origin.header_value":      "Access-Control-Allow-Origin",
+	"routing.http.response.access_control_expose_headers.header_value":    "Access-Control-Expose-Headers",
+	"routing.http.response.access_control_max_age.header_value":           "Access-Control-Max-Age",
+	"routing.http.response.content_security_policy.header_value":          "Content-Security-Policy",
+	"routing.http.response.strict_transport_security.header_value":        "Strict-Transport-Security",
+	"routing.http.response.x_content_type_options.header_value":           "X-Content-Type-Options",
+	"routing.http.response.x_frame_options.header_value":                  "X-Frame-Options",
 }
+
+// The attributes of listeners. Those that rename the headers of mutual authentication
+// are not among them: there is none.
+var listenerAttributes = func() attributeSet {
+	set := attributeSet{serverAttribute: flag("true")}
+	for name := range responseHeaders {
+		set[name] = attribute{"", anyText}
+	}
+	return set
+}()
 
 func (set attributeSet) defaults() map[string]string {
 	values := map[string]string{}
@@ -138,6 +160,11 @@ type modifyLoadBalancerAttributesParams struct {
 	Attributes      []attributePair `check:"required"`
 }
 
+type modifyListenerAttributesParams struct {
+	ListenerArn string          `check:"required"`
+	Attributes  []attributePair `check:"required"`
+}
+
 type modifyTargetGroupAttributesParams struct {
 	TargetGroupArn string          `check:"required"`
 	Attributes     []attributePair `check:"required"`
@@ -184,6 +211,17 @@ func (s *Sim) modifyTargetGroupAttributesLocked(p *modifyTargetGroupAttributesPa
 func (s *Sim) describeListenerAttributesLocked(p *listenerParams) (any, error) {
 	l, err := s.findListenerLocked(p.ListenerArn)
 	if err != nil {
+		return nil, err
+	}
+	return attributeResults(l.attributes), nil
+}
+
+func (s *Sim) modifyListenerAttributesLocked(p *modifyListenerAttributesParams) (any, error) {
+	l, err := s.findListenerLocked(p.ListenerArn)
+	if err != nil {
+		return nil, err
+	}
+	if err := listenerAttributes.change(l.attributes, "Listener", p.Attributes); err != nil {
 		return nil, err
 	}
 	return attributeResults(l.attributes), nil

@@ -7,11 +7,6 @@ import (
 	"time"
 )
 
-type certificateParams struct {
-	CertificateArn string `check:"required"`
-	IsDefault      unsupported
-}
-
 type createListenerParams struct {
 	LoadBalancerArn      string              `check:"required"`
 	Protocol             string              `check:"required"`
@@ -45,37 +40,37 @@ type listenerParams struct {
 	ListenerArn string `check:"required"`
 }
 
-type describeListenerCertificatesParams struct {
-	ListenerArn string `check:"required"`
-	pageParams
-}
-
 func (l *listener) defaultRule() *rule { return l.rules[len(l.rules)-1] }
 
-// checkSecurity checks that a listener has certificates exactly if it encrypts.
-func (l *listener) checkSecurity() error {
-	switch {
-	case l.protocol != "HTTP" && l.protocol != "HTTPS":
-		return errAPI("UnsupportedProtocol", "Listeners of an application load balancer have protocol HTTP or HTTPS, not '%s'", l.protocol)
-	case l.protocol == "HTTPS" && len(l.certificates) == 0:
-		return errValidation("A certificate must be specified for HTTPS listeners")
-	case l.protocol == "HTTP" && len(l.certificates) > 0:
-		return errValidation("A certificate cannot be specified for HTTP listeners")
-	case l.protocol == "HTTP" && l.sslPolicy != "":
-		return errValidation("A SSL policy cannot be specified for HTTP listeners")
-	case l.protocol == "HTTPS" && !slices.ContainsFunc(sslPolicies, func(p sslPolicy) bool { return p.Name == l.sslPolicy }):
-		return errAPI("SSLPolicyNotFound", "SSL policy '%s' not found", l.sslPolicy)
+// checkSecurityLocked checks that a listener has certificates exactly if it encrypts,
+// and that they exist.
+func (s *Sim) checkSecurityLocked(l *listener) error {
+	switch l.protocol {
+	case "HTTP":
+		if len(l.certificates) > 0 {
+			return errValidation("A certificate cannot be specified for HTTP listeners")
+		}
+		if l.sslPolicy != "" {
+			return errValidation("A SSL policy cannot be specified for HTTP listeners")
+		}
+		return nil
+	case "HTTPS":
+		if len(l.certificates) == 0 {
+			return errValidation("A certificate must be specified for HTTPS listeners")
+		}
+		if !slices.ContainsFunc(sslPolicies, func(p sslPolicy) bool { return p.Name == l.sslPolicy }) {
+			return errAPI("SSLPolicyNotFound", "SSL policy '%s' not found", l.sslPolicy)
+		}
+		return s.checkCertificateLocked(l.certificates[0])
 	}
-	return nil
+	return errAPI("UnsupportedProtocol", "Listeners of an application load balancer have protocol HTTP or HTTPS, not '%s'", l.protocol)
 }
 
-// secure sets what a listener encrypts with, keeping what is not given.
+// secure sets what a listener encrypts with, keeping what is not given. Another
+// default certificate leaves the list of the others as it is.
 func (l *listener) secure(certificates []certificateParams, policy string) {
-	for i, c := range certificates {
-		if i == 0 {
-			l.certificates = nil
-		}
-		l.certificates = append(l.certificates, c.CertificateArn)
+	for _, c := range certificates {
+		l.certificates = slices.Concat([]string{c.CertificateArn}, l.certificates[min(1, len(l.certificates)):])
 	}
 	l.sslPolicy = orElse(policy, l.sslPolicy)
 	if l.protocol == "HTTPS" {
@@ -90,7 +85,7 @@ func (s *Sim) createListenerLocked(p *createListenerParams) (any, error) {
 	}
 	l := &listener{lb: lb, port: p.Port, protocol: p.Protocol, attributes: listenerAttributes.defaults()}
 	l.secure(p.Certificates, p.SslPolicy)
-	if err := l.checkSecurity(); err != nil {
+	if err := s.checkSecurityLocked(l); err != nil {
 		return nil, err
 	}
 	actions, err := s.newActionsLocked(p.DefaultActions)
@@ -189,7 +184,7 @@ func (s *Sim) modifyListenerLocked(p *modifyListenerParams) (any, error) {
 		changed.certificates, changed.sslPolicy = nil, ""
 	}
 	changed.secure(p.Certificates, p.SslPolicy)
-	if err := changed.checkSecurity(); err != nil {
+	if err := s.checkSecurityLocked(&changed); err != nil {
 		return nil, err
 	}
 	if slices.ContainsFunc(l.lb.listeners, func(x *listener) bool { return x != l && x.port == changed.port }) {
@@ -212,23 +207,4 @@ func (s *Sim) deleteListenerLocked(p *listenerParams) (any, error) {
 	}
 	s.removeListenerLocked(l)
 	return struct{}{}, nil
-}
-
-func (s *Sim) describeListenerCertificatesLocked(p *describeListenerCertificatesParams) (any, error) {
-	l, err := s.findListenerLocked(p.ListenerArn)
-	if err != nil {
-		return nil, err
-	}
-	shown, next, err := paginate(l.certificates, func(arn string) string { return arn }, p.pageParams)
-	if err != nil {
-		return nil, err
-	}
-	certificates := make([]certificateResult, 0, len(shown))
-	for i, arn := range shown {
-		certificates = append(certificates, certificateResult{arn, new(i == 0)})
-	}
-	return struct {
-		Certificates []certificateResult
-		NextMarker   string
-	}{certificates, next}, nil
 }

@@ -3,6 +3,7 @@ package awssim
 // elbOperations are the simulated actions of ELBv2. Every other action answers
 // InvalidAction.
 var elbOperations = map[string]operation{
+	"AddListenerCertificates":        op(elbWriteRate, (*Sim).addCertificatesLocked),
 	"AddTags":                        op(elbWriteRate, (*Sim).addTagsLocked),
 	"CreateListener":                 op(elbWriteRate, (*Sim).createListenerLocked),
 	"CreateLoadBalancer":             op(elbIntensiveRate, (*Sim).createLoadBalancerLocked),
@@ -26,11 +27,13 @@ var elbOperations = map[string]operation{
 	"DescribeTargetGroups":           op(elbReadRate, (*Sim).describeTargetGroupsLocked),
 	"DescribeTargetHealth":           op(elbReadRate, (*Sim).describeTargetHealthLocked),
 	"ModifyListener":                 op(elbWriteRate, (*Sim).modifyListenerLocked),
+	"ModifyListenerAttributes":       op(elbWriteRate, (*Sim).modifyListenerAttributesLocked),
 	"ModifyLoadBalancerAttributes":   op(elbWriteRate, (*Sim).modifyLoadBalancerAttributesLocked),
 	"ModifyRule":                     op(elbWriteRate, (*Sim).modifyRuleLocked),
 	"ModifyTargetGroup":              op(elbWriteRate, (*Sim).modifyTargetGroupLocked),
 	"ModifyTargetGroupAttributes":    op(elbWriteRate, (*Sim).modifyTargetGroupAttributesLocked),
 	"RegisterTargets":                op(elbRegistrationRate, (*Sim).registerTargetsLocked),
+	"RemoveListenerCertificates":     op(elbWriteRate, (*Sim).removeCertificatesLocked),
 	"RemoveTags":                     op(elbWriteRate, (*Sim).removeTagsLocked),
 	"SetIpAddressType":               op(elbWriteRate, (*Sim).setIPAddressTypeLocked),
 	"SetRulePriorities":              op(elbWriteRate, (*Sim).setRulePrioritiesLocked),

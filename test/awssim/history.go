@@ -123,6 +123,7 @@ func cloneOf(a account) account {
 		securityGroups: copyValues(a.securityGroups, c.securityGroup),
 		interfaces:     copyValues(a.interfaces, c.networkInterface),
 		shifted:        maps.Clone(a.shifted),
+		certificates:   maps.Clone(a.certificates),
 	}
 }
 

@@ -19,7 +19,8 @@ type account struct {
 	subnets        map[string]*subnet        // by ID
 	securityGroups map[string]*securityGroup // by ID
 	interfaces     map[string]*networkInterface
-	shifted        map[string]bool // zones that traffic is shifted away from
+	shifted        map[string]bool        // zones that traffic is shifted away from
+	certificates   map[string]Certificate // by ARN; empty: every well-formed ARN exists
 }
 
 func newAccount() account {
@@ -33,6 +34,7 @@ func newAccount() account {
 		securityGroups: map[string]*securityGroup{},
 		interfaces:     map[string]*networkInterface{},
 		shifted:        map[string]bool{},
+		certificates:   map[string]Certificate{},
 	}
 }
 
@@ -70,7 +72,7 @@ type listener struct {
 	created    time.Time
 	rules      []*rule // by priority, the default rule last
 
-	certificates []string // ARNs, the default one first; HTTPS
+	certificates []string // ARNs: the default one, then the list in the order in which it grew; HTTPS
 	sslPolicy    string   // HTTPS
 }
 
