@@ -52,6 +52,8 @@ type group struct {
 	// ours are the targets of a shared group that we may have registered. Nil: the group is
 	// not shared, or the ledger was not read yet.
 	ours target.Set
+	// taken are those of ours that AWS took so lately that it may not show them yet.
+	taken map[target.Target]time.Time
 	// inFlight are the targets of calls that have not returned.
 	inFlight target.Set
 	// doubt are the targets of which AWS alone knows what became of a call: no answer
@@ -78,7 +80,7 @@ type group struct {
 
 func newGroup(arn string) *group {
 	return &group{
-		arn: arn, planning: make(chan struct{}, 1), accepted: newAccepted(), states: map[target.Target]string{}, inFlight: target.Set{},
+		arn: arn, planning: make(chan struct{}, 1), accepted: newAccepted(), taken: map[target.Target]time.Time{}, states: map[target.Target]string{}, inFlight: target.Set{},
 		doubt: map[target.Target]operation{}, parking: newParking(), holding: map[Guard]Hold{},
 		calls: map[operation]Call{},
 	}
@@ -201,6 +203,7 @@ func (g *group) end(op operation, batch []target.Target, class awsapi.Class) out
 // observed all the same: whether AWS takes a target back that drains is not
 // documented, and it says OK in either case.
 func (g *group) applyLocked(op operation, batch []target.Target) (look bool) {
+	g.takenLocked(op, batch)
 	for _, t := range batch {
 		drained := g.states[t] == awsapi.StateDraining
 		switch {
@@ -274,6 +277,7 @@ func (g *group) observedAt(generation int, health []awsapi.TargetHealth) observa
 	g.observed = now
 	g.accepted = newAccepted()
 	clear(g.doubt)
+	g.shownLocked()
 	return o
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -17,6 +18,10 @@ type Ledger interface {
 	// request.
 	Update(ctx context.Context, b target.Binding, change func(ours target.Set) target.Set) (target.Set, error)
 }
+
+// settled is how long after a registration an observation may still lack the target: AWS
+// says "eventually", and a minute is far more than anybody has reported.
+const settled = time.Minute
 
 // reasonNoLedger is the reason of the event for a ledger that cannot be written.
 const reasonNoLedger = "OwnershipNotKept"
@@ -69,11 +74,29 @@ func (g *group) ownable(ours, desired target.Set) target.Set {
 	}
 	for t := range ours {
 		_, doubt := g.doubt[t]
-		if g.observed == nil || g.observed.Has(t) || g.inFlight.Has(t) || doubt {
+		_, taken := g.taken[t]
+		if g.observed == nil || g.observed.Has(t) || g.inFlight.Has(t) || doubt || taken {
 			next[t] = struct{}{}
 		}
 	}
 	return next
+}
+
+// takenLocked notes which targets of a shared group AWS has just taken or let go. One
+// that it has taken stays ours until an observation must have shown it: were it dropped
+// from the ledger when one lacks it, nobody would ever deregister it.
+func (g *group) takenLocked(op operation, batch []target.Target) {
+	for _, t := range batch {
+		delete(g.taken, t)
+		if op == register && g.ours != nil {
+			g.taken[t] = time.Now()
+		}
+	}
+}
+
+// shownLocked notes that an observation has shown all that was taken long enough ago.
+func (g *group) shownLocked() {
+	maps.DeleteFunc(g.taken, func(_ target.Target, at time.Time) bool { return time.Since(at) >= settled })
 }
 
 // own notes which targets of a shared group are ours.
