@@ -1,13 +1,17 @@
 package syncer
 
 import (
+	"context"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/opqueue"
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
@@ -69,4 +73,72 @@ func TestGroupInFlightIsNoDrift(t *testing.T) {
 	begins(t, g, register, target.NewSet(a, b), b)
 	require.Zero(t, g.observedAt(g.currentGeneration(), health("healthy", a, b)).drift)
 	require.Equal(t, 1, g.observedAt(g.currentGeneration(), health("healthy", b)).drift, "who took a away?")
+}
+
+// shows is an account whose one group has these targets.
+type shows []awsapi.TargetHealth
+
+func (shows) RegisterTargets(context.Context, string, []target.Target, func(netip.Addr) string) error {
+	return nil
+}
+func (shows) DeregisterTargets(context.Context, string, []target.Target) error { return nil }
+func (shows) RegistrationToken(context.Context) (*opqueue.Token, error)        { return nil, nil }
+func (shows) ReadToken(context.Context, string) (*opqueue.Token, error)        { return nil, nil }
+func (h shows) DescribeTargetHealth(context.Context, string) ([]awsapi.TargetHealth, error) {
+	return h, nil
+}
+
+// TestGatesLookSettlesAnOpenOutcome: whoever looks first, the keys that waited for it go
+// on. The look that was asked for finds nothing open any more.
+func TestGatesLookSettlesAnOpenOutcome(t *testing.T) {
+	informers, err := NewInformers(fake.NewClientset())
+	require.NoError(t, err)
+	s, err := New(Options{AWS: shows(health("healthy", a)), Tokens: shows(nil), Informers: informers})
+	require.NoError(t, err)
+	defer informers.Shutdown()
+	g := newGroup("arn")
+	s.groups["arn"] = g
+	g.observedAt(0, health("healthy", a))
+	begins(t, g, register, target.NewSet(a, b), b)
+	g.end(register, []target.Target{b}, awsapi.Unavailable)
+
+	_, err = gateReader{s}.DescribeTargetHealth(t.Context(), "arn")
+	require.NoError(t, err)
+	for _, op := range []operation{register, deregister} {
+		require.True(t, s.mutations.Waits(key{"arn", op}))
+		s.mutations.Remove(key{"arn", op})
+	}
+	_, err = gateReader{s}.DescribeTargetHealth(t.Context(), "arn")
+	require.NoError(t, err)
+	require.False(t, s.mutations.Waits(key{"arn", register}), "nothing was open any more")
+}
+
+// TestSharedTargetStaysOurs although an observation right after its registration lacks
+// it, until one must have shown it.
+func TestSharedTargetStaysOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup("arn")
+		g.own(target.NewSet(a))
+		g.observedAt(0, nil)
+		begins(t, g, register, target.NewSet(a), a)
+		g.end(register, []target.Target{a}, awsapi.OK)
+		g.observedAt(g.currentGeneration(), nil)
+		require.Equal(t, target.NewSet(a), g.ownable(target.NewSet(a), nil))
+
+		time.Sleep(settled - 1)
+		g.observedAt(g.currentGeneration(), nil)
+		require.Equal(t, target.NewSet(a), g.ownable(target.NewSet(a), nil))
+		time.Sleep(1)
+		require.Equal(t, target.NewSet(a), g.ownable(target.NewSet(a), nil), "nobody has looked")
+		g.observedAt(g.currentGeneration(), nil)
+		require.Empty(t, g.ownable(target.NewSet(a), nil))
+
+		begins(t, g, register, target.NewSet(a), a)
+		g.end(register, []target.Target{a}, awsapi.OK)
+		plan := g.plan(wanted{shared: true})
+		require.Equal(t, []target.Target{a}, plan.Deregister)
+		g.begin(deregister, plan.Deregister, 10)
+		g.end(deregister, plan.Deregister, awsapi.OK)
+		require.Empty(t, g.ownable(target.NewSet(a), nil), "an address that we left may be somebody else's")
+	})
 }

@@ -5,11 +5,12 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"sync"
 	"time"
 )
 
-// watched are the resources of the caches.
+// watched are the resources of the caches that every cluster has.
 var watched = []string{"ingresses", "ingressclasses", "services", "endpointslices", "pods", "nodes"}
 
 // How long caches are waited for that do not follow the cluster. A reflector of
@@ -32,14 +33,15 @@ func (w *Watches) Wrap(next http.RoundTripper) http.RoundTripper {
 	return watching{w, next}
 }
 
-// Follow waits until every cache follows the cluster. It reports false if that is not
-// so after a minute, or ctx has ended.
-func (w *Watches) Follow(ctx context.Context) bool {
+// Follow waits until every cache follows the cluster. Others are resources of kinds that
+// a cluster may lack, each with whether it is served as far as is known. Follow reports
+// false if that is not so after a minute, or ctx has ended.
+func (w *Watches) Follow(ctx context.Context, others map[string]func() bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
 	ticker := time.NewTicker(followPoll)
 	defer ticker.Stop()
-	for !w.follow() {
+	for !w.follow(others) {
 		select {
 		case <-ctx.Done():
 			return false
@@ -49,10 +51,16 @@ func (w *Watches) Follow(ctx context.Context) bool {
 	return true
 }
 
-func (w *Watches) follow() bool {
+func (w *Watches) follow(others map[string]func() bool) bool {
+	needed := slices.Clone(watched)
+	for resource, served := range others {
+		if served() {
+			needed = append(needed, resource)
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, resource := range watched {
+	for _, resource := range needed {
 		if w.open[resource] == 0 {
 			return false
 		}

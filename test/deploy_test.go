@@ -162,7 +162,7 @@ func TestManifestsRoleAllowsWhatIsWatched(t *testing.T) {
 	informers.Start(stop)
 	custom := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(),
 		map[schema.GroupVersionResource]string{groupbinding.Resource: "TargetGroupBindingList"})
-	bindings, err := groupbinding.NewWatch(custom, slog.New(slog.DiscardHandler))
+	bindings, err := groupbinding.NewWatch(custom, nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

@@ -88,7 +88,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	if d.informers, err = syncer.NewInformers(d.clients.kube, informers.WithInformerName(name)); err != nil {
 		return nil, err
 	}
-	if d.bindings, err = groupbinding.NewWatch(d.clients.dynamic, log); err != nil {
+	if d.bindings, err = groupbinding.NewWatch(d.clients.dynamic, name, log); err != nil {
 		return nil, err
 	}
 	if d.candidate, err = newCandidate(c, d.clients, d.fence, log); err != nil {

@@ -22,7 +22,8 @@ import (
 // lead does the leader's work until ctx ends. All that it needs beside the caches is
 // built anew, so that nothing that was believed in an earlier term is left.
 func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
-	if !d.clients.watches.Follow(ctx) && ctx.Err() == nil {
+	optional := map[string]func() bool{groupbinding.Resource.Resource: d.bindings.Served}
+	if !d.clients.watches.Follow(ctx, optional) && ctx.Err() == nil {
 		d.log.WarnContext(ctx, "the caches do not follow the cluster; the work begins all the same")
 	}
 	liveSince := d.liveSince(term)

@@ -1,6 +1,7 @@
 package groupbinding_test
 
 import (
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/groupbinding"
@@ -334,6 +337,7 @@ func TestKindIsAbsent(t *testing.T) {
 		w.kube.Inject(gone)
 		w.start()
 		require.Empty(t, w.missing(), "there are none, and that is known")
+		require.False(t, w.watch.Served())
 		w.pass(time.Hour)
 		require.Equal(t, []target.Binding{provisioned}, w.loop.Bindings())
 		lists := 0
@@ -348,6 +352,7 @@ func TestKindIsAbsent(t *testing.T) {
 		w.apply(tgb("a", map[string]any{"targetGroupARN": arn}))
 		w.pass(2 * time.Minute)
 		require.Equal(t, bothPods, w.registered(arn))
+		require.True(t, w.watch.Served())
 
 		w.kube.Inject(gone)
 		w.kube.ExpireWatches(kubesim.Match{Resource: "targetgroupbindings"})
@@ -362,6 +367,20 @@ func TestKindIsAbsent(t *testing.T) {
 		w.pass(2 * time.Minute)
 		require.Len(t, w.loop.Bindings(), 2)
 	})
+}
+
+// TestCacheIsMeasured: client-go has a name for it.
+func TestCacheIsMeasured(t *testing.T) {
+	name, err := cache.NewInformerName("groupbinding_test")
+	require.NoError(t, err)
+	defer name.Release()
+	kube := kubesim.New(kubesim.Options{})
+	defer kube.Close()
+	client, err := dynamic.NewForConfig(kube.Config())
+	require.NoError(t, err)
+	_, err = groupbinding.NewWatch(client, name, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.False(t, name.WithResource(groupbinding.Resource).Reserved(), "it is taken")
 }
 
 // TestManyAreLookedUpTogether: a start with many costs as few calls as reading the

@@ -30,11 +30,12 @@ type Watch struct {
 	absent time.Time  // since when the kind is not served; zero: it is, as far as is known
 }
 
-// NewWatch returns a Watch that Run fills.
-func NewWatch(client dynamic.Interface, log *slog.Logger) (*Watch, error) {
+// NewWatch returns a Watch that Run fills. With a name, client-go measures it; nil: it
+// does not.
+func NewWatch(client dynamic.Interface, name *cache.InformerName, log *slog.Logger) (*Watch, error) {
 	w := &Watch{log: log}
 	objects := client.Resource(Resource)
-	w.informer = cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+	w.informer = cache.NewSharedIndexInformerWithOptions(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			list, err := objects.List(ctx, o)
 			w.heard(ctx, err)
@@ -45,7 +46,7 @@ func NewWatch(client dynamic.Interface, log *slog.Logger) (*Watch, error) {
 			w.heard(ctx, err)
 			return events, err
 		},
-	}, client), &unstructured.Unstructured{}, 0, cache.Indexers{})
+	}, client), &unstructured.Unstructured{}, cache.SharedIndexInformerOptions{Identifier: name.WithResource(Resource)})
 	if err := w.informer.SetTransform(read); err != nil {
 		return nil, fmt.Errorf("watch TargetGroupBindings: %w", err)
 	}
@@ -68,6 +69,13 @@ func (w *Watch) Run(ctx context.Context) { w.informer.RunWithContext(ctx) }
 func (w *Watch) HasSynced() bool {
 	_, known := w.list()
 	return known
+}
+
+// Served reports whether the cluster has the kind, as far as is known.
+func (w *Watch) Served() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.absent.IsZero()
 }
 
 // heard notes whether the API server knows the kind. What keeps coming is said once.

@@ -55,6 +55,7 @@ type world struct {
 	events  *record.FakeRecorder
 	// provisioned are the provisioner's bindings.
 	provisioned *source
+	watch       *groupbinding.Watch
 	loop        *groupbinding.Loop
 	syncer      *syncer.Syncer
 	stop        func()
@@ -142,8 +143,9 @@ func (w *world) start() {
 	require.NoError(w.t, err)
 	informers, err := syncer.NewInformers(client)
 	require.NoError(w.t, err)
-	watch, err := groupbinding.NewWatch(custom, log)
+	watch, err := groupbinding.NewWatch(custom, nil, log)
 	require.NoError(w.t, err)
+	w.watch = watch
 	w.loop = groupbinding.New(groupbinding.Options{
 		Watch: watch, Provisioned: w.provisioned, Services: informers.Services.Lister(), Synced: informers.HasSynced,
 		Client: custom, Events: w.events, AWS: w.aws.ELB, Cluster: cluster, AuditInterval: auditInterval, Log: log,
