@@ -26,7 +26,7 @@ type strictTransport struct {
 
 func (s strictTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := s.next.RoundTrip(r)
-	if err != nil || resp.StatusCode != http.StatusOK {
+	if err != nil || resp.StatusCode != http.StatusOK || r.Header.Get("X-Amz-Target") != "" {
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -34,11 +34,7 @@ func (s strictTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	module := "ec2"
-	if strings.Contains(r.Header.Get("Authorization"), "/elasticloadbalancing/") {
-		module = "elasticloadbalancingv2"
-	}
-	known := elementsOf(s.t, module)
+	known := elementsOf(s.t, moduleOf(r))
 	decoder := xml.NewDecoder(bytes.NewReader(body))
 	for {
 		token, err := decoder.Token()
@@ -54,6 +50,17 @@ func (s strictTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			s.t.Errorf("the SDK does not know the element %s of\n%s", name, body)
 		}
 	}
+}
+
+func moduleOf(r *http.Request) string {
+	authorization := r.Header.Get("Authorization")
+	switch {
+	case strings.Contains(authorization, "/elasticloadbalancing/"):
+		return "elasticloadbalancingv2"
+	case strings.Contains(authorization, "/sts/"):
+		return "sts"
+	}
+	return "ec2"
 }
 
 var (

@@ -9,9 +9,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +31,8 @@ type account struct {
 	*awssim.Sim
 	elb *elb.Client
 	ec2 *ec2.Client
+	acm *acm.Client
+	sts *sts.Client
 	// retrying is an ELBv2 client with the SDK's own retries.
 	retrying *elb.Client
 }
@@ -70,7 +74,7 @@ func clients(sim *awssim.Sim, client *http.Client, endpoint, key string) account
 	}
 	retrying := elb.NewFromConfig(config)
 	config.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-	return account{sim, elb.NewFromConfig(config), ec2.NewFromConfig(config), retrying}
+	return account{sim, elb.NewFromConfig(config), ec2.NewFromConfig(config), acm.NewFromConfig(config), sts.NewFromConfig(config), retrying}
 }
 
 // requireCode checks AWS's code, and the message too unless it is empty.

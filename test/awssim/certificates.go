@@ -12,7 +12,7 @@ type Certificate struct {
 	ARN      string   // "": one is made from the first name
 	Names    []string // the domain name, then the alternative ones: example.com, *.example.com
 	Status   string   // "": ISSUED
-	KeyType  string   // "": RSA-2048
+	KeyType  string   // "": RSA_2048; another is EC_prime256v1
 	Imported bool     // not issued by Amazon
 	NotAfter time.Time
 }
@@ -30,7 +30,7 @@ func (s *Sim) AddCertificate(c Certificate) (arn string, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Status, c.KeyType = orElse(c.Status, certificateIssued), orElse(c.KeyType, "RSA_2048")
+	c.Status, c.KeyType = orElse(c.Status, certificateIssued), orElse(c.KeyType, initialKeyType)
 	if c.ARN == "" {
 		c.ARN = fmt.Sprintf("arn:aws:acm:%s:%s:certificate/%s", s.opts.Region, s.opts.AccountID, s.newUUIDLocked("certificate/"+c.Names[0]))
 	}

@@ -196,12 +196,17 @@ func (s *Sim) setAddress(name, address string) {
 }
 
 // Address is where a port of the load balancer with that DNS name really
-// listens, false if it does not.
+// listens, false if it does not. It knows those of all accounts that Run runs.
 func (s *Sim) Address(dnsName string, port int) (string, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	address, ok := s.addresses[portName(dnsName, port)]
-	return address, ok
+	for _, a := range s.accounts() {
+		a.mu.Lock()
+		address, ok := a.addresses[portName(dnsName, port)]
+		a.mu.Unlock()
+		if ok {
+			return address, true
+		}
+	}
+	return "", false
 }
 
 // DialContext connects to a load balancer by its DNS name and port, so that an

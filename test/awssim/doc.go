@@ -1,16 +1,22 @@
-// Package awssim simulates one AWS account in one Region as far as a controller
-// of Application Load Balancers sees it: the API of ELBv2 and EC2 over the AWS
-// Query protocol, and the load balancers' data plane behind it.
+// Package awssim simulates AWS accounts in one Region as far as a controller of
+// Application Load Balancers sees them: the API of ELBv2, EC2 and STS over the AWS
+// Query protocol and of ACM over JSON, and the load balancers' data plane behind it.
+//
+// A Sim is one account with an endpoint. Others can stand behind the same endpoint
+// (AddAccount): the credentials that sign a call say in which of them it acts, and
+// STS hands out those of their roles.
 //
 // A call goes through these stages:
 //
 //	ServeHTTP or Transport   one over TCP, one in process; both end in answer
 //	faults, latency          what was injected for this call
-//	parseForm, decode, check form to tree to parameter struct, strictly
+//	accountOf                whose resources and tokens it is about
+//	parseForm, decode, check form to tree to parameter struct, strictly; what comes as
+//	                         JSON has been made a form by then
 //	token buckets            as published, if Options.Throttling; neighbours take theirs
 //	operation                validation, semantics, quotas; under one lock. A late call
 //	                         waits here, a stale read meets the account of the past
-//	encodeResult             result struct to XML, in the dialect of the service
+//	encodeResult             result struct to XML or JSON, in the dialect of the service
 //	Calls                    every call is recorded, even if its answer is lost
 //
 // Those who look at a test's result do not go this way: Targets is exact, and who
@@ -32,7 +38,8 @@
 //
 // Files: wire_* is the protocol, request.go, endpoint.go and service.go the way of a
 // call, faults.go and history.go what goes wrong on it, buckets.go and neighbours.go
-// the tokens, elb_* and ec2_* the actions by resource, network.go VPCs and interfaces,
+// the tokens, accounts.go who acts where, elb_*, ec2_*, acm.go and sts.go the actions
+// by resource, certificates.go what listeners encrypt with, network.go VPCs and interfaces,
 // targets*.go and health.go the life of a target, routing.go and dataplane*.go the
 // traffic. A name that ends in Locked expects its caller to hold Sim.mu.
 package awssim

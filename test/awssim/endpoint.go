@@ -22,12 +22,13 @@ var errReset = errors.New("connection reset")
 
 // reply is an answer before it becomes HTTP.
 type reply struct {
-	status    int
-	requestID string
-	body      []byte
+	status      int
+	requestID   string
+	contentType string
+	body        []byte
 }
 
-// ServeHTTP answers the AWS Query protocol of both services. A caller that gets no
+// ServeHTTP answers the protocols of all services. A caller that gets no
 // answer sees its connection reset.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, err := s.answer(r)
@@ -54,7 +55,7 @@ func reset(w http.ResponseWriter) {
 }
 
 func (a reply) writeHeader(h http.Header) {
-	h.Set("Content-Type", "text/xml")
+	h.Set("Content-Type", a.contentType)
 	h.Set("X-Amzn-Requestid", a.requestID)
 }
 
@@ -95,13 +96,17 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // answer performs a request.
 func (s *Sim) answer(r *http.Request) (reply, error) {
 	q := newRequest(r)
-	switch {
-	case q.cut:
+	if q.cut {
 		return reply{}, errReset
-	case q.actor == ObserverKeyID:
-		return s.look(q), nil
 	}
-	return s.take(r.Context(), q)
+	in, err := s.accountOf(q)
+	switch {
+	case err != nil:
+		return s.refuse(q, err), nil
+	case q.observes():
+		return in.look(q), nil
+	}
+	return in.take(r.Context(), q)
 }
 
 // take performs a call. Half of the latency passes before it takes effect and half
@@ -179,6 +184,7 @@ func (s *Sim) acceptLocked(q *request, h hit) (operation, any, error) {
 
 // runLocked lets an accepted call take effect. A stale read sees the past.
 func (s *Sim) runLocked(q *request, op operation, params any, stale time.Duration) (any, error) {
+	s.caller = q.actor
 	if q.reads() {
 		return op.run(s.agoLocked(stale), params)
 	}
@@ -208,6 +214,7 @@ func (s *Sim) look(q *request) reply {
 	case !q.reads():
 		err = &apiError{http.StatusForbidden, "AccessDenied", "An observer may not call " + q.action}
 	default:
+		s.caller = q.actor
 		result, err = op.run(s, params)
 	}
 	answer, _ := q.reply("00000000-0000-0000-0000-000000000000", result, err)

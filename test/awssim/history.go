@@ -73,7 +73,7 @@ func (s *Sim) agoLocked(ago time.Duration) *Sim {
 	if then.Before(v.from) {
 		then = v.from
 	}
-	return &Sim{opts: s.opts, quotas: s.quotas, account: v.account, past: history{asOf: then}}
+	return &Sim{opts: s.opts, quotas: s.quotas, world: s.world, caller: s.caller, account: v.account, past: history{asOf: then}}
 }
 
 // copies holds the copy of each original, so that the copy of an account has the

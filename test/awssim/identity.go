@@ -15,7 +15,7 @@ import (
 // on the subject and on how often there was one. Simulated worlds are replayed.
 func (s *Sim) digestLocked(subject string) [sha256.Size]byte {
 	s.nth[subject]++
-	return sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", subject, s.nth[subject]))
+	return sha256.Sum256(fmt.Appendf(nil, "%s%s\x00%d", s.prefix, subject, s.nth[subject]))
 }
 
 // newIDLocked is a new EC2 identifier: sg- and 17 hexadecimal digits.

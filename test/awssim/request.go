@@ -19,6 +19,7 @@ type request struct {
 	svc     *service
 	action  string
 	actor   string // the access key of who calls
+	token   string // of a session, "" for a user
 	signed  bool
 	form    url.Values
 	params  map[string]string // as in Call
@@ -32,28 +33,39 @@ func newRequest(r *http.Request) *request {
 	if r.Body != nil {
 		r.Body = http.MaxBytesReader(nil, r.Body, maxBody)
 	}
-	err := r.ParseForm()
-	if err != nil {
-		r.Form = url.Values{}
-	}
+	form, err := formOf(r)
 	authorization := r.Header.Get("Authorization")
 	_, credential, _ := strings.Cut(authorization, "Credential=")
 	credential, _, _ = strings.Cut(credential, ",")
 	scope := strings.Split(credential, "/")
 	q := &request{
-		svc:     serviceOf(scope, r.Form.Get("Version")),
-		action:  r.Form.Get("Action"),
+		svc:     serviceOf(scope, form.Get("Version")),
+		action:  form.Get("Action"),
 		actor:   scope[0],
+		token:   r.Header.Get("X-Amz-Security-Token"),
 		signed:  authorization != "",
-		form:    r.Form,
+		form:    form,
 		params:  map[string]string{},
 		arrived: time.Now(),
 		cut:     isCut(err),
 	}
-	for name := range parametersOf(r.Form) {
-		q.params[name] = r.Form.Get(name)
+	for name := range parametersOf(form) {
+		q.params[name] = form.Get(name)
 	}
 	return q
+}
+
+// formOf reads a request. The services that speak JSON name the action in a header.
+func formOf(r *http.Request) (url.Values, error) {
+	if target := r.Header.Get("X-Amz-Target"); target != "" && r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		return jsonForm(target, body), err
+	}
+	err := r.ParseForm()
+	if err != nil {
+		return url.Values{}, err
+	}
+	return r.Form, nil
 }
 
 // isCut tells whether a body could not be read to its end.
@@ -65,18 +77,23 @@ func isCut(err error) bool {
 // serviceOf routes by credential scope (KEY/DATE/REGION/SERVICE/aws4_request), and
 // where there is none, by API version.
 func serviceOf(scope []string, version string) *service {
-	ec2 := version == ec2Service.version
-	if len(scope) > 4 {
-		ec2 = scope[3] == ec2Service.name
-	}
-	if ec2 {
-		return ec2Service
+	for _, svc := range services {
+		if len(scope) > 4 && scope[3] == svc.name || len(scope) <= 4 && version == svc.version {
+			return svc
+		}
 	}
 	return elbService
 }
 
 // reads tells whether the call changes nothing.
-func (q *request) reads() bool { return strings.HasPrefix(q.action, "Describe") }
+func (q *request) reads() bool {
+	for _, verb := range []string{"Describe", "List", "Get"} {
+		if strings.HasPrefix(q.action, verb) {
+			return true
+		}
+	}
+	return false
+}
 
 // takesOf tells whether the call takes a token of one of ELBv2's buckets.
 func (q *request) takesOf(b Bucket) bool {
@@ -86,7 +103,10 @@ func (q *request) takesOf(b Bucket) bool {
 
 // reply is the answer that an outcome makes, and its code.
 func (q *request) reply(requestID string, result any, err error) (answer reply, code string) {
-	answer = reply{status: http.StatusOK, requestID: requestID}
+	answer = reply{status: http.StatusOK, requestID: requestID, contentType: "text/xml"}
+	if q.svc.dialect == jsonDialect {
+		answer.contentType = "application/x-amz-json-1.1"
+	}
 	if err == nil {
 		answer.body, err = q.svc.encodeResult(q.action, requestID, result)
 	}

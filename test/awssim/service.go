@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// service is one of the two simulated APIs.
+// service is one of the simulated APIs.
 type service struct {
 	name       string // as in a credential scope
-	version    string
+	version    string // jsonDialect: what stands before the action in X-Amz-Target
 	namespace  string
 	dialect    dialect
 	operations map[string]operation
@@ -33,7 +33,22 @@ var (
 		dialect:    ec2Dialect,
 		operations: ec2Operations,
 	}
+	stsService = &service{
+		name:       "sts",
+		version:    "2011-06-15",
+		namespace:  "https://sts.amazonaws.com/doc/2011-06-15/",
+		dialect:    queryDialect,
+		operations: stsOperations,
+	}
+	acmService = &service{
+		name:       "acm",
+		version:    "CertificateManager",
+		dialect:    jsonDialect,
+		operations: acmOperations,
+	}
 )
+
+var services = []*service{elbService, ec2Service, stsService, acmService}
 
 // operation is one action: its bucket, its parameters, and what it does.
 type operation struct {
@@ -57,7 +72,11 @@ func (svc *service) decode(form url.Values) (operation, any, error) {
 	name := form.Get("Action")
 	op, ok := svc.operations[name]
 	if !ok || form.Get("Version") != svc.version {
-		return op, nil, errAPI("InvalidAction", "Could not find operation %s for version %s", name, form.Get("Version"))
+		code := "InvalidAction"
+		if svc.dialect == jsonDialect {
+			code = "UnknownOperationException"
+		}
+		return op, nil, errAPI(code, "Could not find operation %s for version %s", name, form.Get("Version"))
 	}
 	tree, err := parseForm(svc.dialect, parametersOf(form))
 	if err != nil {
@@ -95,9 +114,9 @@ func (svc *service) demands(action string, op operation, params any) []demand {
 		return []demand{elbAccountRate.demand(), op.rate.demand()}
 	}
 	if p, ok := params.(interface{ scans() bool }); ok && p.scans() {
-		return []demand{{"ec2/" + action + "/scan", ec2ScanRate}}
+		return []demand{{svc.name + "/" + action + "/scan", ec2ScanRate}}
 	}
-	return []demand{{"ec2/" + action, op.rate}}
+	return []demand{{svc.name + "/" + action, op.rate}}
 }
 
 // apiErrorOf gives any error the service's own form.
@@ -109,8 +128,13 @@ func (svc *service) apiErrorOf(err error) *apiError {
 	if !ok {
 		return &apiError{http.StatusInternalServerError, "InternalFailure", err.Error()}
 	}
-	if svc == ec2Service {
+	switch svc {
+	case ec2Service:
 		return ec2ParamError(wrong)
+	case acmService:
+		failure := elbParamError(wrong)
+		failure.code = "ValidationException"
+		return failure
 	}
 	return elbParamError(wrong)
 }
@@ -143,6 +167,9 @@ func ec2ParamError(e *paramError) *apiError {
 // encodeResult is the body of a success. The SDKs fail on an ELBv2 answer without
 // a Result element, so it is there even when it is empty.
 func (svc *service) encodeResult(action, requestID string, result any) ([]byte, error) {
+	if svc.dialect == jsonDialect {
+		return encodeJSON(result)
+	}
 	e := &encoder{dialect: svc.dialect}
 	fmt.Fprintf(&e.buf, `<%sResponse xmlns="%s">`, action, svc.namespace)
 	v := reflect.Indirect(reflect.ValueOf(result))
@@ -165,6 +192,9 @@ func (svc *service) encodeResult(action, requestID string, result any) ([]byte, 
 
 // encodeError is the body of a failure.
 func (svc *service) encodeError(requestID string, err *apiError) []byte {
+	if svc.dialect == jsonDialect {
+		return encodeJSONError(err)
+	}
 	e := &encoder{dialect: svc.dialect}
 	if svc.dialect == ec2Dialect {
 		e.buf.WriteString("<Response><Errors><Error>")

@@ -59,6 +59,8 @@ type Subnet struct {
 type Sim struct {
 	opts   Options
 	quotas Quotas
+	world  *world // the accounts behind the same endpoint
+	prefix string // of the subjects of identifiers: "" for the first account there
 
 	// wake (for the data plane) and recheck (for the health checks) have a capacity
 	// of one: a change that nobody has looked at yet stands for all changes since.
@@ -74,6 +76,7 @@ type Sim struct {
 	injected   int // faults until now, ended ones too
 	calls      []Call
 	addresses  map[string]string // where "DNSNAME:PORT" really listens
+	caller     string            // access key of the call that takes effect at this moment
 	forwarded  uint64            // requests sent to targets
 	requests   []RequestLog
 }
@@ -81,6 +84,10 @@ type Sim struct {
 // New makes the account that o describes. The API answers at once; the data
 // plane (health checks and traffic) lives while Run runs.
 func New(o Options) (*Sim, error) {
+	return newInWorld(o, &world{accounts: map[string]*Sim{}, roles: map[string]Role{}, sessions: map[string]session{}})
+}
+
+func newInWorld(o Options, w *world) (*Sim, error) {
 	o.Region = orElse(o.Region, "ap-northeast-3")
 	o.AccountID = orElse(o.AccountID, "123456789012")
 	if o.Log == nil {
@@ -95,6 +102,8 @@ func New(o Options) (*Sim, error) {
 	s := &Sim{
 		opts:      o,
 		quotas:    o.Quotas.withDefaults(),
+		world:     w,
+		prefix:    w.prefixOf(o.AccountID),
 		wake:      make(chan struct{}, 1),
 		recheck:   make(chan struct{}, 1),
 		account:   newAccount(),
@@ -112,16 +121,26 @@ func New(o Options) (*Sim, error) {
 			return nil, fmt.Errorf("neighbour %d: %w", i+1, err)
 		}
 	}
-	return s, nil
+	return s, w.add(s)
 }
 
 // Run checks the health of targets and serves the load balancers' traffic until
 // ctx ends. It returns after both have stopped.
 func (s *Sim) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.runHealthChecks(ctx) })
-	g.Go(func() error { return s.runDataPlane(ctx) })
+	for _, a := range s.accounts() {
+		g.Go(func() error { return a.runHealthChecks(ctx) })
+		g.Go(func() error { return a.runDataPlane(ctx) })
+	}
 	return g.Wait()
+}
+
+// accounts are s and, if it is the first one of its endpoint, all the others there.
+func (s *Sim) accounts() []*Sim {
+	if all := s.world.all(); all[0] == s {
+		return all
+	}
+	return []*Sim{s}
 }
 
 // changed tells the data plane to look at the account again. It never blocks.

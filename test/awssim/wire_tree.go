@@ -28,13 +28,15 @@ type node struct {
 	keys   []string         // mapNode: in order
 }
 
-// dialect is one of the two ways in which AWS flattens lists: ELBv2 writes
-// X.member.N and X.entry.N, EC2 writes X.N.
+// dialect is a way in which AWS writes trees. Of the two that flatten them, ELBv2's
+// has lists as X.member.N and X.entry.N, EC2's as X.N. JSON is turned into the former
+// when it arrives, so that all that follows sees forms.
 type dialect int
 
 const (
 	queryDialect dialect = iota
 	ec2Dialect
+	jsonDialect
 )
 
 // maxDepth bounds the nesting of a request. No real one has more than 10 levels.
