@@ -265,7 +265,7 @@ func TestCreateRuleRejects(t *testing.T) {
 		})
 	}
 	for name, action := range map[string]types.Action{
-		"redirect":            {Type: types.ActionTypeEnumRedirect},
+		"redirect to nothing": {Type: types.ActionTypeEnumRedirect},
 		"status 302":          fixed("302", "text/plain", ""),
 		"content type":        fixed("200", "text/xml", ""),
 		"long body":           fixed("200", "text/plain", strings.Repeat("a", 1025)),

@@ -10,8 +10,9 @@ import (
 // decision is what a load balancer does with one request: a fixed answer, a
 // target, or the page for status.
 type decision struct {
-	fixed  *fixedResponse
-	status int
+	fixed    *fixedResponse
+	redirect *redirect
+	status   int
 
 	group        *targetGroup
 	target       *registration
@@ -20,6 +21,8 @@ type decision struct {
 	number       uint64 // of the request, counted over the whole account
 	idleTimeout  time.Duration
 	preserveHost bool
+	xff          forwardedFor
+	sticky       *sticky
 }
 
 // decide takes the request through the rules and, if it is forwarded, puts f in
@@ -36,8 +39,11 @@ func (p *port) decide(r *http.Request, f *flight) decision {
 		switch a.kind {
 		case "fixed-response":
 			return decision{fixed: a.fixed}
+		case "redirect":
+			return decision{redirect: a.redirect}
 		case "forward":
-			return s.forwardLocked(p.listener.lb, matched, a, decision{flight: f}, now)
+			d := decision{flight: f, sticky: newSticky(r, p.listener.protocol, now)}
+			return s.forwardLocked(p.listener.lb, matched, a, d, now)
 		}
 	}
 	return decision{status: http.StatusInternalServerError}
@@ -47,12 +53,23 @@ func (p *port) decide(r *http.Request, f *flight) decision {
 // when the first has no target.
 func (s *Sim) forwardLocked(lb *loadBalancer, matched *rule, a action, d decision, now time.Time) decision {
 	d.status = http.StatusServiceUnavailable
-	if d.group = matched.nextGroup(a.forward); d.group == nil {
+	if d.group = d.sticky.groupOf(a); d.group == nil {
+		d.group = matched.nextGroup(a.forward)
+	}
+	if d.group == nil {
 		return d
 	}
-	if d.target = d.group.next(lb, s.shifted, now); d.target == nil {
+	if d.group.protocolVersion != "" && d.group.protocolVersion != protocolHTTP1 {
+		d.status = statusOtherVersion
 		return d
 	}
+	if d.target = d.sticky.targetOf(d.group, lb, s.shifted, now); d.target == nil {
+		d.target = d.group.next(lb, s.shifted, now)
+	}
+	if d.target == nil {
+		return d
+	}
+	d.sticky.bind(a, d.group, d.target)
 	if d.target.flights == nil {
 		d.target.flights = map[*flight]struct{}{}
 	}
@@ -61,6 +78,7 @@ func (s *Sim) forwardLocked(lb *loadBalancer, matched *rule, a action, d decisio
 	d.number, d.protocol = s.forwarded, d.group.protocol
 	d.idleTimeout = idleTimeoutOf(lb)
 	d.preserveHost = lb.attributes["routing.http.preserve_host_header.enabled"] == "true"
+	d.xff = forwardedForOf(lb)
 	return d
 }
 
@@ -115,6 +133,17 @@ func (r *rule) nextGroup(choices []weightedGroup) *targetGroup {
 	}
 	return best
 }
+
+// statusOtherVersion is the answer to HTTP/1.1 requests for groups that speak HTTP/2 or
+// gRPC, as AWS's.
+const statusOtherVersion = 464
+
+// The versions of HTTP that a target group can speak.
+const (
+	protocolHTTP1 = "HTTP1"
+	protocolHTTP2 = "HTTP2"
+	protocolGRPC  = "GRPC"
+)
 
 // next is the target whose turn it is: the one not chosen for longest among the
 // healthy, and if there is none among all that are registered. Zones that traffic is

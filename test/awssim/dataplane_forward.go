@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +57,8 @@ func (p *port) answer(w *response, r *http.Request, cut context.CancelCauseFunc)
 	switch {
 	case d.fixed != nil:
 		w.fixed(d.fixed)
+	case d.redirect != nil:
+		w.redirect(d.redirect, p.urlOf(r))
 	case d.target == nil:
 		w.page(d.status)
 	default:
@@ -101,6 +104,7 @@ func (p *port) forward(w *response, r *http.Request, d decision, cut context.Can
 		ErrorLog:      log.New(io.Discard, "", 0),
 		Rewrite:       func(pr *httputil.ProxyRequest) { p.rewrite(pr, d) },
 		ModifyResponse: func(resp *http.Response) error {
+			d.sticky.stamp(resp)
 			if resp.StatusCode == http.StatusSwitchingProtocols {
 				idle.Stop() // From now on the bytes pass by unseen.
 			}
@@ -143,12 +147,41 @@ func (p *port) rewrite(pr *httputil.ProxyRequest, d decision) {
 	}
 	out.Host = d.host(in.Host, p.number)
 	out.Body = in.Body // Of any length, see body.
-	peer, _, _ := net.SplitHostPort(in.RemoteAddr)
-	forwarded := append(in.Header.Values("X-Forwarded-For"), peer)
-	out.Header.Set("X-Forwarded-For", strings.Join(forwarded, ", "))
-	out.Header.Set("X-Forwarded-Proto", "http")
+	d.xff.apply(in, out)
+	out.Header.Set("X-Forwarded-Proto", strings.ToLower(p.listener.protocol))
 	out.Header.Set("X-Forwarded-Port", strconv.Itoa(p.number))
 	out.Header.Set("X-Amzn-Trace-Id", traceID(in.Header.Get("X-Amzn-Trace-Id"), d.number))
+}
+
+// forwardedFor is what a load balancer does with the header X-Forwarded-For.
+type forwardedFor struct {
+	mode string // append, preserve, remove
+	port bool   // the client's port stands there, too
+}
+
+func forwardedForOf(lb *loadBalancer) forwardedFor {
+	return forwardedFor{
+		mode: lb.attributes["routing.http.xff_header_processing.mode"],
+		port: lb.attributes["routing.http.xff_client_port.enabled"] == "true",
+	}
+}
+
+func (f forwardedFor) apply(in, out *http.Request) {
+	const name = "X-Forwarded-For"
+	given := in.Header.Values(name)
+	switch {
+	case f.mode == "remove" || f.mode == "preserve" && len(given) == 0:
+		out.Header.Del(name)
+		return
+	case f.mode == "preserve":
+		out.Header[name] = given
+		return
+	}
+	peer, _, _ := net.SplitHostPort(in.RemoteAddr)
+	if f.port {
+		peer = in.RemoteAddr
+	}
+	out.Header.Set(name, strings.Join(append(slices.Clone(given), peer), ", "))
 }
 
 // body is a request's body. It is never http.NoBody, because net/http would

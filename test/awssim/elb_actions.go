@@ -11,7 +11,7 @@ type actionParams struct {
 	TargetGroupArn            string
 	ForwardConfig             *forwardParams
 	FixedResponseConfig       *fixedResponseParams
-	RedirectConfig            unsupported
+	RedirectConfig            *redirectParams
 	AuthenticateCognitoConfig unsupported
 	AuthenticateOidcConfig    unsupported
 	JwtValidationConfig       unsupported
@@ -40,30 +40,47 @@ type fixedResponseParams struct {
 
 const maxWeight = 999
 
-// newActionsLocked are the actions of a rule. Only the two kinds that route are
-// simulated, and a rule has exactly one of them.
-func (s *Sim) newActionsLocked(params []actionParams) ([]action, error) {
+// newActionsLocked are the actions of a rule of a listener with that protocol. Only the
+// kinds that route are simulated, and a rule has exactly one of them.
+func (s *Sim) newActionsLocked(protocol string, params []actionParams) ([]action, error) {
 	if len(params) != 1 {
 		return nil, errValidation("Exactly one action of type 'forward', 'redirect' or 'fixed-response' must be specified")
 	}
 	p := params[0]
 	a := action{kind: p.Type, order: p.Order}
+	if err := p.checkConfig(); err != nil {
+		return nil, err
+	}
 	var err error
 	switch p.Type {
 	case "forward":
-		if p.FixedResponseConfig != nil {
-			return nil, errValidation("An action of type 'forward' cannot have a fixed response config")
-		}
 		err = s.newForwardLocked(&a, p)
 	case "fixed-response":
-		if p.FixedResponseConfig == nil || p.ForwardConfig != nil || p.TargetGroupArn != "" {
-			return nil, errValidation("An action of type 'fixed-response' must have a fixed response config and no other")
-		}
 		a.fixed, err = p.FixedResponseConfig.response()
+	case "redirect":
+		a.redirect, err = p.RedirectConfig.redirect(protocol)
 	default:
 		err = errValidation("Actions of type '%s' are not supported by this simulator", p.Type)
 	}
 	return []action{a}, err
+}
+
+// checkConfig checks that an action has the config of its type and no other.
+func (p actionParams) checkConfig() error {
+	configs := map[string]bool{
+		"forward":        p.ForwardConfig != nil || p.TargetGroupArn != "",
+		"fixed-response": p.FixedResponseConfig != nil,
+		"redirect":       p.RedirectConfig != nil,
+	}
+	for kind, given := range configs {
+		if given && kind != p.Type {
+			return errValidation("An action of type '%s' cannot have a config of type '%s'", p.Type, kind)
+		}
+	}
+	if given, known := configs[p.Type]; known && !given {
+		return errValidation("A config must be specified for an action of type '%s'", p.Type)
+	}
+	return nil
 }
 
 // newForwardLocked finds the target groups of a forward action.
@@ -144,10 +161,13 @@ func (p *fixedResponseParams) response() (*fixedResponse, error) {
 
 func sameActions(a, b []action) bool {
 	return slices.EqualFunc(a, b, func(x, y action) bool {
-		sameFixed := x.fixed == y.fixed || x.fixed != nil && y.fixed != nil && *x.fixed == *y.fixed
 		return x.kind == y.kind && x.order == y.order && x.stickySeconds == y.stickySeconds &&
-			slices.Equal(x.forward, y.forward) && sameFixed
+			slices.Equal(x.forward, y.forward) && sameValue(x.fixed, y.fixed) && sameValue(x.redirect, y.redirect)
 	})
+}
+
+func sameValue[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // checkForwardLocked checks that the groups of actions may be used by lb, where
@@ -214,7 +234,7 @@ func detachLocked(r *rule) {
 
 // replaceActionsLocked gives a rule other actions, or leaves it as it was.
 func (s *Sim) replaceActionsLocked(r *rule, params []actionParams) error {
-	actions, err := s.newActionsLocked(params)
+	actions, err := s.newActionsLocked(r.listener.protocol, params)
 	if err != nil {
 		return err
 	}

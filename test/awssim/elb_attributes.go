@@ -1,8 +1,10 @@
 package awssim
 
 import (
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // attribute is a setting that is read and written as text.
@@ -45,6 +47,10 @@ var loadBalancerAttributes = attributeSet{
 	"connection_logs.s3.enabled":                               flag("false"),
 	"connection_logs.s3.prefix":                                {"", anyText},
 	"deletion_protection.enabled":                              flag("false"),
+	"health_check_logs.s3.bucket":                              {"", anyText},
+	"health_check_logs.s3.enabled":                             flag("false"),
+	"health_check_logs.s3.prefix":                              {"", anyText},
+	"ipv6.deny_all_igw_traffic":                                flag("false"),
 	"idle_timeout.timeout_seconds":                             {"60", between(1, 4000)},
 	"load_balancing.cross_zone.enabled":                        {"true", oneOf("true")},
 	"routing.http.desync_mitigation_mode":                      {"defensive", oneOf("monitor", "defensive", "strictest")},
@@ -183,9 +189,16 @@ func (s *Sim) modifyLoadBalancerAttributesLocked(p *modifyLoadBalancerAttributes
 	if err != nil {
 		return nil, err
 	}
-	if err := loadBalancerAttributes.change(lb.attributes, "Load balancer", p.Attributes); err != nil {
+	changed := maps.Clone(lb.attributes)
+	if err := loadBalancerAttributes.change(changed, "Load balancer", p.Attributes); err != nil {
 		return nil, err
 	}
+	for _, kind := range []string{"access_logs", "connection_logs", "health_check_logs"} {
+		if changed[kind+".s3.enabled"] == "true" && changed[kind+".s3.bucket"] == "" {
+			return nil, errAPI("InvalidConfigurationRequest", "The value of '%s.s3.bucket' cannot be empty when %s.s3.enabled is true", kind, kind)
+		}
+	}
+	lb.attributes = changed
 	return attributeResults(lb.attributes), nil
 }
 
@@ -202,10 +215,32 @@ func (s *Sim) modifyTargetGroupAttributesLocked(p *modifyTargetGroupAttributesPa
 	if err != nil {
 		return nil, err
 	}
-	if err := targetGroupAttributes.change(g.attributes, "Target group", p.Attributes); err != nil {
+	changed := maps.Clone(g.attributes)
+	if err := targetGroupAttributes.change(changed, "Target group", p.Attributes); err != nil {
 		return nil, err
 	}
+	if err := checkTogether(changed); err != nil {
+		return nil, err
+	}
+	g.attributes = changed
 	return attributeResults(g.attributes), nil
+}
+
+// checkTogether refuses attributes of a target group that do not go together.
+func checkTogether(values map[string]string) error {
+	roundRobin := values["load_balancing.algorithm.type"] == "round_robin"
+	random := values["load_balancing.algorithm.type"] == "weighted_random"
+	name := values["stickiness.app_cookie.cookie_name"]
+	byApp := values["stickiness.enabled"] == "true" && values["stickiness.type"] == "app_cookie"
+	switch {
+	case values["slow_start.duration_seconds"] != "0" && !roundRobin:
+		return errAPI("InvalidConfigurationRequest", "Slow start can only be used with the algorithm round_robin")
+	case values["load_balancing.algorithm.anomaly_mitigation"] == "on" && !random:
+		return errAPI("InvalidConfigurationRequest", "Anomaly mitigation can only be used with the algorithm weighted_random")
+	case byApp && (name == "" || strings.HasPrefix(name, targetCookie)):
+		return errAPI("InvalidConfigurationRequest", "'%s' is not a valid name of an application cookie", name)
+	}
+	return nil
 }
 
 func (s *Sim) describeListenerAttributesLocked(p *listenerParams) (any, error) {

@@ -167,9 +167,15 @@ func (c condition) check() error {
 		if !f.value.MatchString(value) {
 			return errValidation("Condition value '%s' contains a character that is not valid", value)
 		}
-		if _, err := netip.ParsePrefix(value); c.field == "source-ip" && err != nil {
+		if c.field == "source-ip" && !isSource(value) {
 			return errValidation("Condition value '%s' is not a CIDR block", value)
 		}
 	}
 	return nil
+}
+
+// isSource tells whether a text is a block that clients can come from.
+func isSource(text string) bool {
+	block, err := netip.ParsePrefix(text)
+	return err == nil && block.String() != "255.255.255.255/32"
 }

@@ -88,7 +88,7 @@ func (s *Sim) createListenerLocked(p *createListenerParams) (any, error) {
 	if err := s.checkSecurityLocked(l); err != nil {
 		return nil, err
 	}
-	actions, err := s.newActionsLocked(p.DefaultActions)
+	actions, err := s.newActionsLocked(l.protocol, p.DefaultActions)
 	if err != nil {
 		return nil, err
 	}

@@ -157,6 +157,7 @@ type actionResult struct {
 	TargetGroupArn      string
 	ForwardConfig       *forwardResult
 	FixedResponseConfig *fixedResponseResult
+	RedirectConfig      *redirectResult
 }
 
 type forwardResult struct {
@@ -190,7 +191,7 @@ func actionResults(actions []action) []actionResult {
 
 // result names a single target group in the old place too.
 func (a action) result() actionResult {
-	result := actionResult{Type: a.kind}
+	result := actionResult{Type: a.kind, RedirectConfig: a.redirect.result()}
 	if a.order != 0 {
 		result.Order = &a.order
 	}

@@ -89,7 +89,7 @@ func (s *Sim) createRuleLocked(p *createRuleParams) (any, error) {
 	if r.conditions, err = s.newConditions(p.Conditions); err != nil {
 		return nil, err
 	}
-	if r.actions, err = s.newActionsLocked(p.Actions); err != nil {
+	if r.actions, err = s.newActionsLocked(l.protocol, p.Actions); err != nil {
 		return nil, err
 	}
 	if r.tags, err = s.newTagsLocked(nil, p.Tags); err != nil {

@@ -22,7 +22,7 @@ type healthCheckParams struct {
 
 type matcherParams struct {
 	HttpCode string
-	GrpcCode unsupported
+	GrpcCode string
 }
 
 type createTargetGroupParams struct {
@@ -73,11 +73,20 @@ type targetGroupResult struct {
 	HealthyThresholdCount      int
 	UnhealthyThresholdCount    int
 	HealthCheckPath            string
-	Matcher                    struct{ HttpCode string }
+	Matcher                    matcherResult
 	LoadBalancerArns           []string
 	TargetType                 string
 	ProtocolVersion            string
 	IpAddressType              string
+}
+
+type matcherResult struct{ HttpCode, GrpcCode string }
+
+func (c healthCheck) matcherResult() matcherResult {
+	if c.version == protocolGRPC {
+		return matcherResult{GrpcCode: c.matcher}
+	}
+	return matcherResult{HttpCode: c.matcher}
 }
 
 func (s *Sim) resultLocked(g *targetGroup) targetGroupResult {
@@ -95,7 +104,7 @@ func (s *Sim) resultLocked(g *targetGroup) targetGroupResult {
 		HealthyThresholdCount:      g.check.healthyThreshold,
 		UnhealthyThresholdCount:    g.check.unhealthyThreshold,
 		HealthCheckPath:            g.check.path,
-		Matcher:                    struct{ HttpCode string }{g.check.matcher},
+		Matcher:                    g.check.matcherResult(),
 		LoadBalancerArns:           []string{},
 		TargetType:                 g.targetType,
 		ProtocolVersion:            g.protocolVersion,
@@ -107,8 +116,12 @@ func (s *Sim) resultLocked(g *targetGroup) targetGroupResult {
 	return result
 }
 
-// The matcher is a list of codes and ranges of codes: 200,202 or 200-299.
-var matcherText = regexp.MustCompile(`^\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*$`)
+// The matcher is a list of codes and ranges of codes: 200,202 or 200-299. Those of gRPC
+// have one digit or two.
+var (
+	matcherText     = regexp.MustCompile(`^\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*$`)
+	grpcMatcherText = regexp.MustCompile(`^\d{1,2}(-\d{1,2})?(,\d{1,2}(-\d{1,2})?)*$`)
+)
 
 // apply changes what p names of a health check.
 func (p healthCheckParams) apply(c *healthCheck) error {
@@ -120,10 +133,26 @@ func (p healthCheckParams) apply(c *healthCheck) error {
 	c.protocol = orElse(p.HealthCheckProtocol, c.protocol)
 	c.port = orElse(p.HealthCheckPort, c.port)
 	c.path = orElse(p.HealthCheckPath, c.path)
-	if p.Matcher != nil {
-		c.matcher = p.Matcher.HttpCode
+	if err := p.Matcher.apply(c); err != nil {
+		return err
 	}
 	return c.check()
+}
+
+// apply changes the codes that a check takes for success. Nil is no change.
+func (p *matcherParams) apply(c *healthCheck) error {
+	if p == nil {
+		return nil
+	}
+	codes, others := p.HttpCode, p.GrpcCode
+	if c.version == protocolGRPC {
+		codes, others = others, codes
+	}
+	if others != "" {
+		return errValidation("A target group with protocol version '%s' must have a matcher of its own kind of codes", c.version)
+	}
+	c.matcher = codes
+	return nil
 }
 
 func set[T any](field, given *T) {
@@ -152,10 +181,17 @@ func (c *healthCheck) check() error {
 	case !c.enabled:
 		return errValidation("Health check enabled must be true for target groups with target type 'ip'")
 	}
-	return checkMatcher(c.matcher)
+	return c.checkMatcher()
 }
 
-func checkMatcher(matcher string) error {
+func (c *healthCheck) checkMatcher() error {
+	matcher := c.matcher
+	if c.version == protocolGRPC {
+		if !grpcMatcherText.MatchString(matcher) {
+			return errValidation("Health check matcher GRPC code '%s' must be within '0-99' inclusive", matcher)
+		}
+		return nil
+	}
 	if !matcherText.MatchString(matcher) {
 		return errValidation("Health check matcher HTTP code '%s' is invalid", matcher)
 	}
@@ -179,19 +215,15 @@ func (s *Sim) newTargetGroupLocked(p *createTargetGroupParams) (*targetGroup, er
 	g := &targetGroup{
 		name:            p.Name,
 		protocol:        p.Protocol,
-		protocolVersion: "HTTP1",
+		protocolVersion: orElse(p.ProtocolVersion, protocolHTTP1),
 		port:            *p.Port,
 		targetType:      orElse(p.TargetType, "instance"),
 		ipAddressType:   "ipv4",
 		vpcID:           p.VpcId,
-		check: healthCheck{
-			enabled: true, protocol: "HTTP", port: "traffic-port", path: "/",
-			interval: 30 * time.Second, timeout: 5 * time.Second,
-			healthyThreshold: 5, unhealthyThreshold: 2, matcher: "200",
-		},
-		attributes: targetGroupAttributes.defaults(),
-		targets:    map[targetKey]*registration{},
-		usedBy:     map[*rule]bool{},
+		check:           newHealthCheck(orElse(p.ProtocolVersion, protocolHTTP1)),
+		attributes:      targetGroupAttributes.defaults(),
+		targets:         map[targetKey]*registration{},
+		usedBy:          map[*rule]bool{},
 	}
 	if err := p.apply(&g.check); err != nil {
 		return nil, err
@@ -199,6 +231,19 @@ func (s *Sim) newTargetGroupLocked(p *createTargetGroupParams) (*targetGroup, er
 	var err error
 	g.tags, err = s.newTagsLocked(nil, p.Tags)
 	return g, err
+}
+
+// newHealthCheck is the health check of a group for which none was described.
+func newHealthCheck(version string) healthCheck {
+	c := healthCheck{
+		enabled: true, protocol: "HTTP", port: "traffic-port", path: "/", version: version,
+		interval: 30 * time.Second, timeout: 5 * time.Second,
+		healthyThreshold: 5, unhealthyThreshold: 2, matcher: "200",
+	}
+	if version == protocolGRPC {
+		c.path, c.matcher = "/AWS.ALB/healthcheck", "12"
+	}
+	return c
 }
 
 // checkKind refuses what AWS refuses, and kinds of groups that have no data plane
@@ -213,7 +258,7 @@ func (p *createTargetGroupParams) checkKind() error {
 	}{
 		{"target type", p.TargetType, []string{"", "ip", "instance"}},
 		{"protocol", p.Protocol, []string{"", "HTTP", "HTTPS"}},
-		{"protocol version", p.ProtocolVersion, []string{"", "HTTP1"}},
+		{"protocol version", p.ProtocolVersion, []string{"", protocolHTTP1, protocolHTTP2, protocolGRPC}},
 		{"IP address type", p.IpAddressType, []string{"", "ipv4"}},
 	} {
 		if !slices.Contains(kind.simulated, kind.value) {
@@ -232,7 +277,7 @@ func (p *createTargetGroupParams) checkKind() error {
 }
 
 func (g *targetGroup) sameSettings(other *targetGroup) bool {
-	return g.protocol == other.protocol && g.port == other.port && g.targetType == other.targetType &&
+	return g.protocol == other.protocol && g.protocolVersion == other.protocolVersion && g.port == other.port && g.targetType == other.targetType &&
 		g.vpcID == other.vpcID && g.check == other.check && g.tags.equal(other.tags)
 }
 

@@ -202,6 +202,9 @@ func (c *checker) ask(ctx context.Context, target netip.AddrPort, settings healt
 	}
 	defer conn.Close() //nolint:errcheck // Nothing is left to be lost.
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if settings.version == protocolHTTP2 || settings.version == protocolGRPC {
+		return askHTTP2(ctx, conn, target, settings)
+	}
 	if settings.protocol == "HTTPS" {
 		conn = tls.Client(conn, anyCertificate)
 	}

@@ -103,10 +103,11 @@ type queryValue struct{ key, value string }
 
 // action is one action of a rule.
 type action struct {
-	kind    string // forward, fixed-response
-	order   int
-	forward []weightedGroup
-	fixed   *fixedResponse
+	kind     string // forward, fixed-response, redirect
+	order    int
+	forward  []weightedGroup
+	fixed    *fixedResponse
+	redirect *redirect
 
 	stickySeconds int // forward: group stickiness, 0: off
 }
@@ -114,6 +115,12 @@ type action struct {
 type weightedGroup struct {
 	group  *targetGroup
 	weight int
+}
+
+// redirect is where a client is sent. Each text can have keywords such as #{host}.
+type redirect struct {
+	statusCode                        string // HTTP_301, HTTP_302
+	protocol, port, host, path, query string
 }
 
 type fixedResponse struct {
@@ -147,6 +154,7 @@ const deregistrationDelayAttribute = "deregistration_delay.timeout_seconds"
 type healthCheck struct {
 	enabled            bool
 	protocol           string
+	version            string // of the group's protocol
 	port               string // a number or traffic-port
 	path               string
 	interval           time.Duration
