@@ -9,6 +9,7 @@ var ec2Operations = map[string]operation{
 	"DeleteSecurityGroup":           op(ec2WriteRate, (*Sim).deleteGroupLocked),
 	"DeleteTags":                    op(ec2TagRate, (*Sim).deleteTagsLocked),
 	"DescribeAvailabilityZones":     op(ec2ReadRate, (*Sim).describeZonesLocked),
+	"DescribeInstances":             op(ec2ReadRate, (*Sim).describeInstancesLocked),
 	"DescribeNetworkInterfaces":     op(ec2ReadRate, (*Sim).describeInterfacesLocked),
 	"DescribeRouteTables":           op(ec2ReadRate, (*Sim).describeRouteTablesLocked),
 	"DescribeSecurityGroupRules":    op(ec2ReadRate, (*Sim).describeGroupRulesLocked),

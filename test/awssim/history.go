@@ -192,7 +192,8 @@ func (c copies) subnet(old *subnet) *subnet {
 func (c copies) networkInterface(old *networkInterface) *networkInterface {
 	return copyOf(c, old, func(n *networkInterface) {
 		n.subnet, n.lb = c.subnet(n.subnet), c.loadBalancer(n.lb)
-		n.securityGroups = slices.Clone(n.securityGroups)
+		n.securityGroups, n.tags = slices.Clone(n.securityGroups), slices.Clone(n.tags)
+		n.addresses, n.prefixes = slices.Clone(n.addresses), slices.Clone(n.prefixes)
 	})
 }
 

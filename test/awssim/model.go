@@ -209,13 +209,17 @@ type subnet struct {
 	tags   tagList
 }
 
-// networkInterface is a load balancer's address in a subnet.
+// networkInterface is a load balancer's address in a subnet, or what a node or a pod
+// is reached through.
 type networkInterface struct {
 	id             string
 	subnet         *subnet
-	address        netip.Addr
-	lb             *loadBalancer
-	securityGroups []string  // once gone is set; before, the load balancer's
+	addresses      []netip.Addr // the primary one first
+	prefixes       []netip.Prefix
+	lb             *loadBalancer // nil: of a node or a pod
+	instance       string        // the node that it is attached to
+	tags           tagList
+	securityGroups []string  // of a load balancer's once gone is set; before, the load balancer's
 	description    string    // ELB app/NAME/ID
 	gone           time.Time // when it disappears, zero while its load balancer lives
 }

@@ -128,13 +128,13 @@ func (s *Sim) interfacesLocked() []*networkInterface {
 func (n *networkInterface) isGone(now time.Time) bool { return !n.gone.IsZero() && !now.Before(n.gone) }
 
 // availableLocked counts the free addresses of a subnet, as far as the simulator
-// hands them out. Pods and nodes are not counted.
+// hands them out or was told of them.
 func (s *Sim) availableLocked(sub *subnet) int {
 	bits := min(sub.cidr.Addr().BitLen()-sub.cidr.Bits(), 24)
 	free := 1<<bits - reservedAddresses
 	for _, n := range s.interfacesLocked() {
 		if n.subnet == sub {
-			free--
+			free -= len(n.addresses)
 		}
 	}
 	return free
@@ -147,7 +147,7 @@ func (s *Sim) attachInterfaceLocked(lb *loadBalancer, sub *subnet) {
 	s.interfaces[id] = &networkInterface{
 		id:          id,
 		subnet:      sub,
-		address:     s.freeAddressLocked(sub),
+		addresses:   []netip.Addr{s.freeAddressLocked(sub)},
 		lb:          lb,
 		description: "ELB " + resourceOf(lb.arn),
 	}
@@ -156,7 +156,9 @@ func (s *Sim) attachInterfaceLocked(lb *loadBalancer, sub *subnet) {
 func (s *Sim) freeAddressLocked(sub *subnet) netip.Addr {
 	taken := map[netip.Addr]bool{}
 	for _, n := range s.interfacesLocked() {
-		taken[n.address] = true
+		for _, a := range n.addresses {
+			taken[a] = true
+		}
 	}
 	address := lastAddress(sub.cidr).Prev()
 	for taken[address] {
@@ -186,10 +188,10 @@ func (s *Sim) releaseInterfacesLocked(lb *loadBalancer, sub *subnet) {
 	}
 }
 
-// groups are the security groups of an interface: its load balancer's while
-// that lives, the last ones after.
+// groups are the security groups of an interface. One of a load balancer has those of
+// its load balancer while that lives, the last ones after.
 func (n *networkInterface) groups() []string {
-	if n.gone.IsZero() {
+	if n.lb != nil && n.gone.IsZero() {
 		return n.lb.securityGroups
 	}
 	return n.securityGroups
