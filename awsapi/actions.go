@@ -11,6 +11,7 @@ import (
 const (
 	serviceELB = "elasticloadbalancing"
 	serviceEC2 = "ec2"
+	serviceSTS = "sts"
 	serviceACM = "acm"
 )
 

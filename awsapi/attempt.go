@@ -18,8 +18,8 @@ const attemptTimeout = 30 * time.Second
 // every attempt and not just every call: tokens, fence, time limit, observation.
 type attempts struct {
 	service  string
-	limiter  *limiter
-	fence    fence // nil for reads
+	limiter  *limiter // nil: nothing limits
+	fence    fence    // nil for reads
 	observer Observer
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/tgsync/tgsync/syncer/target"
 )
 
 // readAttempts bounds what a failing read costs: two pauses, of less than 2 s and
@@ -27,7 +29,8 @@ type HTTPClient interface {
 
 // Options are what the environment does not say. The zero value is ready to use.
 type Options struct {
-	// HTTPClient carries the calls to ELBv2 and EC2, not those for credentials.
+	// HTTPClient carries the calls to ELBv2, EC2, ACM and STS, not those for the
+	// credentials of the process.
 	// Nil: the SDK's own.
 	HTTPClient HTTPClient
 	// Observer is told about every attempt. Nil: nobody is.
@@ -39,6 +42,9 @@ type Options struct {
 	// Share is the part of AWS's published budget that this process may use,
 	// above 0 and at most 1. 0 stands for 1.
 	Share float64
+	// Cluster is the name of the cluster, after which sessions of roles in other accounts
+	// are named. Empty: after tgsync alone.
+	Cluster string
 	// Version goes into the User-Agent as tgsync/VERSION. Empty: "dev".
 	Version string
 }
@@ -50,6 +56,7 @@ type Clients struct {
 	ACM *ACM
 
 	limiter *limiter
+	roles   *roles // of other accounts; nil in clients of one
 }
 
 // ELB calls Elastic Load Balancing v2. It is safe for concurrent use.
@@ -110,10 +117,16 @@ func load(ctx context.Context) (aws.Config, error) {
 }
 
 func newClients(cfg aws.Config, o Options) *Clients {
-	l := newLimiter(o.Share, o.Observer)
 	if o.HTTPClient != nil {
 		cfg.HTTPClient = o.HTTPClient
 	}
+	c := clientsOf(cfg, o, newLimiter(o.Share, o.Observer))
+	c.roles = &roles{config: cfg, options: o, clients: map[target.Role]*Clients{}, limiters: map[string]*limiter{}}
+	return c
+}
+
+// clientsOf returns the clients of one account, whose credentials are in cfg.
+func clientsOf(cfg aws.Config, o Options, l *limiter) *Clients {
 	read := cfg.Copy()
 	read.Retryer, read.RetryMaxAttempts = retryReads, readAttempts
 	write := cfg.Copy()

@@ -2,6 +2,7 @@ package target
 
 import (
 	"cmp"
+	"strings"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -13,6 +14,8 @@ import (
 type Binding struct {
 	GroupARN    string // empty: the group does not exist yet
 	GroupName   string
+	Role        Role   // that is assumed for the account of the group; zero: it is our own
+	VPC         string // of the group; empty: the cluster's
 	Service     types.NamespacedName
 	ServicePort intstr.IntOrString      // as the Ingress or TargetGroupBinding names it
 	Family      discoveryv1.AddressType // of the targets; empty: IPv4
@@ -27,6 +30,21 @@ type Binding struct {
 	Shared bool
 	// Drain wants the group empty, whatever the Service has: who bound it lets go of it.
 	Drain bool
+}
+
+// Role is a role of another AWS account that is assumed for what is done there.
+type Role struct {
+	ARN        string // arn:aws:iam::ACCOUNT:role/NAME
+	ExternalID string // that it asks for; empty: none
+}
+
+// Account returns the account of the role, empty if the ARN is none.
+func (r Role) Account() string {
+	fields := strings.SplitN(r.ARN, ":", 6)
+	if len(fields) < 6 || fields[0] != "arn" || fields[2] != "iam" || !strings.HasPrefix(fields[5], "role/") {
+		return ""
+	}
+	return fields[4]
 }
 
 // GateName returns what the group's readiness gates are named after.
