@@ -1,24 +1,43 @@
 package ingress
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 const annotationPrefix = "alb.ingress.kubernetes.io/"
 
-// Annotations of the load balancer, read from Ingresses.
+// Annotations of the group and its load balancer, read from Ingresses.
 const (
 	keyGroupName        = annotationPrefix + "group.name"
 	keyGroupOrder       = annotationPrefix + "group.order"
 	keyLoadBalancerName = annotationPrefix + "load-balancer-name"
 	keyScheme           = annotationPrefix + "scheme"
+	keyAddressType      = annotationPrefix + "ip-address-type"
+	keySubnets          = annotationPrefix + "subnets"
+	keySecurityGroups   = annotationPrefix + "security-groups"
+	keyManageBackend    = annotationPrefix + "manage-backend-security-group-rules"
+	keyInboundCIDRs     = annotationPrefix + "inbound-cidrs"
+	keyPrefixLists      = annotationPrefix + "security-group-prefix-lists"
+	keyAttributes       = annotationPrefix + "load-balancer-attributes"
+)
+
+// Annotations of listeners, read from Ingresses.
+const (
+	keyListenPorts        = annotationPrefix + "listen-ports"
+	keySSLRedirect        = annotationPrefix + "ssl-redirect"
+	keyCertificates       = annotationPrefix + "certificate-arn"
+	keySSLPolicy          = annotationPrefix + "ssl-policy"
+	keyListenerAttributes = annotationPrefix + "listener-attributes." // and PROTOCOL-PORT
 )
 
 // Annotations of target groups, read from Services and Ingresses.
 const (
+	keyTags               = annotationPrefix + "tags" // of all resources
 	keyTargetType         = annotationPrefix + "target-type"
 	keyHealthPort         = annotationPrefix + "healthcheck-port"
 	keyHealthProtocol     = annotationPrefix + "healthcheck-protocol"
@@ -30,96 +49,172 @@ const (
 	keySuccessCodes       = annotationPrefix + "success-codes"
 )
 
-// forTargetGroups tells for each supported annotation whether it is also read
-// from Services.
-var forTargetGroups = map[string]bool{
-	keyGroupName:        false,
-	keyGroupOrder:       false,
-	keyLoadBalancerName: false,
-	keyScheme:           false,
+// support says what is done about an annotation.
+type support int
 
-	keyTargetType:         true,
-	keyHealthPort:         true,
-	keyHealthProtocol:     true,
-	keyHealthPath:         true,
-	keyHealthInterval:     true,
-	keyHealthTimeout:      true,
-	keyHealthyThreshold:   true,
-	keyUnhealthyThreshold: true,
-	keySuccessCodes:       true,
+const (
+	// supported: it is read.
+	supported support = iota
+	// tuning: it is not read, and can be left out without harm.
+	tuning
+	// deciding: it is not read, and decides who may reach what, or over what. Whoever
+	// has it is not served until it is.
+	deciding
+)
+
+// annotation is what is known of one annotation.
+type annotation struct {
+	support support
+	// backend: it means something on a Service, too.
+	backend bool
+	// moot reports whether a value asks for what is done anyway. Nil: none does.
+	moot func(value string) bool
 }
 
-// alreadyTrue are values of unsupported annotations that ask for what is done
-// anyway, so that there is nothing to warn of. White space does not count.
-var alreadyTrue = map[string]string{
-	annotationPrefix + "backend-protocol":         "HTTP",
-	annotationPrefix + "backend-protocol-version": "HTTP1",
-	annotationPrefix + "auth-type":                "none",
-	annotationPrefix + "ip-address-type":          "ipv4",
-	annotationPrefix + "listen-ports":             `[{"HTTP":80}]`,
+// annotations are all that the AWS Load Balancer Controller has, by name. A name that
+// ends in a dot begins a family.
+var annotations = map[string]annotation{
+	"group.name":         {},
+	"group.order":        {},
+	"load-balancer-name": {},
+	"tags":               {backend: true},
+
+	"scheme":                              {},
+	"ip-address-type":                     {},
+	"subnets":                             {},
+	"security-groups":                     {},
+	"manage-backend-security-group-rules": {},
+	"inbound-cidrs":                       {},
+	"security-group-prefix-lists":         {},
+	"load-balancer-attributes":            {},
+	"minimum-load-balancer-capacity":      {support: tuning},
+	"ipam-ipv4-pool-id":                   {support: tuning},
+	"customer-owned-ipv4-pool":            {support: tuning},
+	"wafv2-acl-arn":                       {support: deciding, moot: isNone},
+	"wafv2-acl-name":                      {support: deciding, moot: isNone},
+	"waf-acl-id":                          {support: deciding, moot: isNone},
+	"web-acl-id":                          {support: deciding, moot: isNone},
+	"shield-advanced-protection":          {support: deciding, moot: isFalse},
+
+	"listen-ports":          {},
+	"ssl-redirect":          {},
+	"certificate-arn":       {},
+	"ssl-policy":            {},
+	"listener-attributes.":  {},
+	"mutual-authentication": {support: deciding, moot: isMutualAuthOff},
+	"create-acm-cert":       {support: deciding, moot: isFalse},
+	"acm-pca-arn":           {support: tuning}, // without effect unless a certificate is created
+
+	"target-type":                  {backend: true},
+	"backend-protocol":             {support: deciding, backend: true, moot: is(protocolHTTP)},
+	"backend-protocol-version":     {support: deciding, backend: true, moot: is("HTTP1")},
+	"target-group-attributes":      {support: tuning, backend: true},
+	"healthcheck-port":             {backend: true},
+	"healthcheck-protocol":         {backend: true},
+	"healthcheck-path":             {backend: true},
+	"healthcheck-interval-seconds": {backend: true},
+	"healthcheck-timeout-seconds":  {backend: true},
+	"healthy-threshold-count":      {backend: true},
+	"unhealthy-threshold-count":    {backend: true},
+	"success-codes":                {backend: true},
+	"multi-cluster-target-group":   {support: deciding, backend: true, moot: isFalse},
+	"target-node-labels":           {support: tuning, backend: true},
+	"target-control-port.":         {support: tuning, backend: true},
+
+	"actions.":             {support: deciding},
+	"conditions.":          {support: deciding},
+	"transforms.":          {support: deciding},
+	"use-regex-path-match": {support: deciding, moot: isFalse},
+	"jwt-validation":       {support: deciding},
+	"auth-type":            {support: deciding, backend: true, moot: is("none")},
+	// Without effect unless auth-type is set.
+	"auth-idp-cognito":                {support: tuning, backend: true},
+	"auth-idp-oidc":                   {support: tuning, backend: true},
+	"auth-on-unauthenticated-request": {support: tuning, backend: true},
+	"auth-scope":                      {support: tuning, backend: true},
+	"auth-session-cookie":             {support: tuning, backend: true},
+	"auth-session-timeout":            {support: tuning, backend: true},
+
+	"enable-frontend-nlb": {support: deciding, moot: isFalse},
+	// Without effect unless the one above is true.
+	"frontend-nlb-attributes":                            {support: tuning},
+	"frontend-nlb-eip-allocations":                       {support: tuning},
+	"frontend-nlb-healthcheck-healthy-threshold-count":   {support: tuning},
+	"frontend-nlb-healthcheck-interval-seconds":          {support: tuning},
+	"frontend-nlb-healthcheck-path":                      {support: tuning},
+	"frontend-nlb-healthcheck-port":                      {support: tuning},
+	"frontend-nlb-healthcheck-protocol":                  {support: tuning},
+	"frontend-nlb-healthcheck-success-codes":             {support: tuning},
+	"frontend-nlb-healthcheck-timeout-seconds":           {support: tuning},
+	"frontend-nlb-healthcheck-unhealthy-threshold-count": {support: tuning},
+	"frontend-nlb-listener-port-mapping":                 {support: tuning},
+	"frontend-nlb-scheme":                                {support: tuning},
+	"frontend-nlb-security-groups":                       {support: tuning},
+	"frontend-nlb-subnets":                               {support: tuning},
+	"frontend-nlb-tags":                                  {support: tuning},
+
+	"dry-run-plan": {}, // written by the AWS Load Balancer Controller, not by a user
 }
 
-// unsupportedNames are the other annotations of the AWS Load Balancer Controller.
-// A name that ends in a dot begins a family.
-var unsupportedNames = strings.Fields(`
-	acm-pca-arn actions. auth-idp-cognito auth-idp-oidc auth-on-unauthenticated-request auth-scope
-	auth-session-cookie auth-session-timeout auth-type backend-protocol backend-protocol-version
-	certificate-arn conditions. create-acm-cert customer-owned-ipv4-pool enable-frontend-nlb
-	frontend-nlb-attributes frontend-nlb-eip-allocations frontend-nlb-healthcheck-healthy-threshold-count
-	frontend-nlb-healthcheck-interval-seconds frontend-nlb-healthcheck-path frontend-nlb-healthcheck-port
-	frontend-nlb-healthcheck-protocol frontend-nlb-healthcheck-success-codes
-	frontend-nlb-healthcheck-timeout-seconds frontend-nlb-healthcheck-unhealthy-threshold-count
-	frontend-nlb-listener-port-mapping frontend-nlb-scheme frontend-nlb-security-groups
-	frontend-nlb-subnets frontend-nlb-tags inbound-cidrs ip-address-type ipam-ipv4-pool-id
-	jwt-validation listen-ports listener-attributes. load-balancer-attributes
-	manage-backend-security-group-rules minimum-load-balancer-capacity multi-cluster-target-group
-	mutual-authentication security-group-prefix-lists security-groups shield-advanced-protection
-	ssl-policy ssl-redirect subnets tags target-control-port. target-group-attributes
-	target-node-labels transforms. use-regex-path-match waf-acl-id wafv2-acl-arn wafv2-acl-name
-	web-acl-id`)
+// is returns the reading of an unsupported annotation whose default is a word.
+func is(word string) func(string) bool {
+	return func(value string) bool { return strings.TrimSpace(value) == word }
+}
 
-// tuning are the unsupported annotations that can be left out without harm. Any
-// other decides who may reach what, and over what: an Ingress that has one is not
-// served until it is supported.
-var tuning = strings.Fields(`
-	customer-owned-ipv4-pool ipam-ipv4-pool-id listener-attributes. load-balancer-attributes
-	manage-backend-security-group-rules minimum-load-balancer-capacity tags target-control-port.
-	target-group-attributes target-node-labels`)
+func isNone(value string) bool { return is("none")(value) }
 
-// ofBackends are the unsupported annotations that mean something on a Service. Any
-// other there can be left out without harm.
-var ofBackends = strings.Fields(`
-	auth-idp-cognito auth-idp-oidc auth-on-unauthenticated-request auth-scope auth-session-cookie
-	auth-session-timeout auth-type backend-protocol backend-protocol-version multi-cluster-target-group
-	tags target-control-port. target-group-attributes target-node-labels`)
+func isFalse(value string) bool {
+	b, err := strconv.ParseBool(value)
+	return err == nil && !b
+}
+
+// isMutualAuthOff reports whether clients need a certificate on no port.
+func isMutualAuthOff(value string) bool {
+	var ports []struct{ Mode string }
+	err := json.Unmarshal([]byte(value), &ports)
+	return err == nil && !slices.ContainsFunc(ports, func(p struct{ Mode string }) bool { return p.Mode != "off" })
+}
+
+// known returns what is known of an annotation's name, or of its family's.
+func known(name string) (annotation, bool) {
+	if a, ok := annotations[name]; ok {
+		return a, !strings.HasSuffix(name, ".")
+	}
+	if dot := strings.IndexByte(name, '.'); dot >= 0 {
+		a, ok := annotations[name[:dot+1]]
+		return a, ok
+	}
+	return annotation{}, false
+}
 
 // decides reports whether ignoring an annotation would serve somebody whom, or
 // something in a way that, its author did not ask for.
 func decides(key, value string, onService bool) bool {
 	name, ok := strings.CutPrefix(key, annotationPrefix)
-	return ok && isOneOf(name, unsupportedNames) && !isOneOf(name, tuning) && !isAlreadyTrue(key, value) &&
-		(!onService || isOneOf(name, ofBackends))
+	if !ok {
+		return false
+	}
+	a, ok := known(name)
+	return ok && a.support == deciding && !a.isMoot(value) && (!onService || a.backend)
 }
 
-// dryRunPlan is written by the AWS Load Balancer Controller, not by a user.
-const dryRunPlan = annotationPrefix + "dry-run-plan"
+// isMoot reports whether a value asks for what is done anyway.
+func (a annotation) isMoot(value string) bool { return a.moot != nil && a.moot(value) }
 
 // unsupported words what is wrong with one annotation; "" if nothing is. An
 // annotation of the load balancer has no meaning on a Service.
 func unsupported(key, value string, onService bool) string {
 	name, ok := strings.CutPrefix(key, annotationPrefix)
-	if !ok || key == dryRunPlan {
+	if !ok {
 		return ""
 	}
-	targetGroups, supported := forTargetGroups[key]
+	a, ok := known(name)
 	switch {
-	case supported && onService && !targetGroups:
+	case ok && a.support == supported && onService && !a.backend:
 		return "has no effect on a Service; set it on the Ingress"
-	case supported:
+	case ok && (a.support == supported || a.isMoot(value)):
 		return ""
-	case isAlreadyTrue(key, value):
-		return ""
-	case isOneOf(name, unsupportedNames):
+	case ok:
 		return "is not supported yet and was ignored"
 	}
 	if near := nearest(name); near != "" {
@@ -128,38 +223,17 @@ func unsupported(key, value string, onService bool) string {
 	return "is unknown and was ignored"
 }
 
-func isAlreadyTrue(key, value string) bool {
-	want, ok := alreadyTrue[key]
-	return ok && strings.Join(strings.Fields(value), "") == want
-}
-
-// isOneOf reports whether a name is one of those known, or of a family of theirs.
-func isOneOf(name string, known []string) bool {
-	return slices.ContainsFunc(known, func(k string) bool {
-		return name == k || strings.HasSuffix(k, ".") && strings.HasPrefix(name, k)
-	})
-}
-
 // nearest returns the known name that this one begins, if it begins just one;
 // else the one that takes the fewest typing errors, at most one in three
 // characters; else "".
 func nearest(name string) string {
-	known := make([]string, 0, len(unsupportedNames)+len(forTargetGroups))
-	for key := range forTargetGroups {
-		known = append(known, strings.TrimPrefix(key, annotationPrefix))
-	}
-	for _, n := range unsupportedNames {
-		if !strings.HasSuffix(n, ".") {
-			known = append(known, n)
-		}
-	}
-	slices.Sort(known)
-	longer := slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !strings.HasPrefix(k, name+"-") })
+	names := slices.DeleteFunc(sortedKeys(annotations), func(n string) bool { return strings.HasSuffix(n, ".") })
+	longer := slices.DeleteFunc(slices.Clone(names), func(k string) bool { return !strings.HasPrefix(k, name+"-") })
 	if len(longer) == 1 {
 		return longer[0]
 	}
 	best, bestDistance := "", len(name)/3+1
-	for _, k := range known {
+	for _, k := range names {
 		if d := distance(name, k); d < bestDistance {
 			best, bestDistance = k, d
 		}

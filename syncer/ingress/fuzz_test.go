@@ -1,10 +1,10 @@
 package ingress
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +17,8 @@ import (
 
 // FuzzAnnotation gives one Ingress and its Service one annotation.
 func FuzzAnnotation(f *testing.F) {
-	for key := range forTargetGroups {
+	for name := range annotations {
+		key := annotationPrefix + name
 		for _, value := range []string{"", "ip", "1", "-1", "99999999999999999999", "/a", "200-299,404", "internal", "http", "shop"} {
 			f.Add(key, value, false)
 			f.Add(key, value, true)
@@ -91,13 +92,16 @@ func requireSound(t *testing.T, m *Model) {
 	if lb := m.LoadBalancer; lb != nil {
 		require.False(t, m.Hold)
 		require.Regexp(t, awsName, lb.Name)
-		require.Regexp(t, awsName, lb.SecurityGroups.Managed.Name)
+		require.NotEqual(t, len(lb.SecurityGroups.Named) == 0, lb.SecurityGroups.Managed == nil)
 		require.Contains(t, []string{schemeInternal, schemeInternetFacing}, lb.Scheme)
 		for _, l := range lb.Listeners {
-			requireAction(t, m, l.DefaultAction, used)
+			requireListener(t, l)
+			if !l.Kept {
+				requireAction(t, m, l.DefaultAction, used)
+			}
 			for i, r := range l.Rules {
 				require.EqualValues(t, i+1, r.Priority)
-				require.Equal(t, "80:"+strconv.Itoa(i+1), r.Tags[TagResource])
+				require.Equal(t, fmt.Sprintf("%d:%d", l.Port, i+1), r.Tags[TagResource])
 				require.NotEmpty(t, r.Conditions)
 				requireAction(t, m, r.Action, used)
 			}
@@ -114,10 +118,17 @@ func requireSound(t *testing.T, m *Model) {
 	}
 }
 
+func requireListener(t *testing.T, l Listener) {
+	t.Helper()
+	require.Contains(t, []string{protocolHTTP, protocolHTTPS}, l.Protocol)
+	require.Equal(t, l.Protocol == protocolHTTPS && !l.Kept, len(l.Certificates) > 0)
+	require.Equal(t, l.Protocol == protocolHTTPS && !l.Kept, l.SSLPolicy != "")
+}
+
 func requireAction(t *testing.T, m *Model, a Action, used map[string]bool) {
 	t.Helper()
 	if len(a.Forward) == 0 {
-		require.NotNil(t, a.FixedResponse)
+		require.NotEqual(t, a.FixedResponse == nil, a.Redirect == nil)
 		return
 	}
 	require.Nil(t, a.FixedResponse)

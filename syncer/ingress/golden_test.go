@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,29 +24,40 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // world is all that a test's cluster and its AWS account hold.
 type world struct {
-	settings  Settings
-	ingresses []*networkingv1.Ingress
-	classes   []*networkingv1.IngressClass
-	services  map[types.NamespacedName]*corev1.Service
-	standing  map[string]standing // by group ID
+	settings     Settings
+	ingresses    []*networkingv1.Ingress
+	classes      []*networkingv1.IngressClass
+	params       map[string]*ClassParams
+	namespaces   map[string]map[string]string // labels
+	services     map[types.NamespacedName]*corev1.Service
+	certificates []Certificate
+	unreadable   bool                // ACM does not answer
+	standing     map[string]standing // by group ID
 }
 
-// standing is the document of kind Standing: what AWS holds for one group.
+// standing is the document of kind Standing: what AWS holds for one group. A listener
+// that only its rules tell of speaks HTTP.
 type standing struct {
-	Group  string         `json:"group"`
-	Scheme string         `json:"scheme"`
-	Rules  []StandingRule `json:"rules"`
+	Group string `json:"group"`
+	Standing
 }
 
 func newWorld() *world {
 	return &world{
 		settings: DefaultSettings("demo"),
+		params:   map[string]*ClassParams{}, namespaces: map[string]map[string]string{},
 		services: map[types.NamespacedName]*corev1.Service{},
 		standing: map[string]standing{},
 	}
 }
 
 func (w *world) input(g Group) Input {
+	s := w.standing[g.ID.String()].Standing
+	for _, r := range s.Rules {
+		if !slices.ContainsFunc(s.Listeners, func(l StandingListener) bool { return l.Port == r.Port }) {
+			s.Listeners = append(slices.Clone(s.Listeners), StandingListener{Port: r.Port, Protocol: protocolHTTP})
+		}
+	}
 	return Input{
 		Settings: w.settings,
 		Group:    g,
@@ -53,13 +65,19 @@ func (w *world) input(g Group) Input {
 			svc, ok := w.services[n]
 			return svc, ok
 		},
-		Standing:       w.standing[g.ID.String()].Rules,
-		StandingScheme: w.standing[g.ID.String()].Scheme,
+		Certificates: func() ([]Certificate, bool) { return w.certificates, !w.unreadable },
+		Standing:     s,
 	}
 }
 
 // groups and build are the whole pipeline.
-func (w *world) groups() []Group { return Groups(w.settings, w.ingresses, w.classes) }
+func (w *world) groups() []Group {
+	return Groups(w.settings, Cluster{
+		Ingresses: w.ingresses, Classes: w.classes,
+		Params:          func(name string) *ClassParams { return w.params[name] },
+		NamespaceLabels: func(name string) map[string]string { return w.namespaces[name] },
+	})
+}
 
 func (w *world) build() map[string]*Model {
 	out := map[string]*Model{}
@@ -94,24 +112,67 @@ func (w *world) add(doc []byte) error {
 	if err := yaml.Unmarshal(doc, &kind); err != nil {
 		return err
 	}
-	switch kind.Kind {
-	case "Ingress":
+	if add, ok := kinds[kind.Kind]; ok {
+		return add(w, doc)
+	}
+	return fmt.Errorf("unknown kind %q", kind.Kind)
+}
+
+// kinds take the documents of a golden test.
+var kinds = map[string]func(w *world, doc []byte) error{
+	"Ingress": func(w *world, doc []byte) error {
 		ing := &networkingv1.Ingress{}
 		w.ingresses = append(w.ingresses, ing)
 		if err := yaml.UnmarshalStrict(doc, ing); err != nil || ing.Name != "" && ing.Namespace != "" {
 			return err
 		}
 		return errors.New("the API server takes no Ingress without a name and namespace")
-	case "IngressClass":
+	},
+	"IngressClass": func(w *world, doc []byte) error {
 		class := &networkingv1.IngressClass{}
 		w.classes = append(w.classes, class)
 		return yaml.UnmarshalStrict(doc, class)
-	case "Service":
+	},
+	"Service": func(w *world, doc []byte) error {
 		svc := &corev1.Service{}
 		err := yaml.UnmarshalStrict(doc, svc)
 		w.services[types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}] = svc
 		return err
-	case "Standing":
+	},
+	"Namespace": func(w *world, doc []byte) error {
+		var ns corev1.Namespace
+		err := yaml.UnmarshalStrict(doc, &ns)
+		w.namespaces[ns.Name] = ns.Labels
+		return err
+	},
+	ClassParamsKind: func(w *world, doc []byte) error {
+		var object struct {
+			metav1.TypeMeta
+			Metadata metav1.ObjectMeta `json:"metadata"`
+			Spec     map[string]any    `json:"spec"`
+		}
+		err := yaml.UnmarshalStrict(doc, &object)
+		w.params[object.Metadata.Name] = ReadClassParams(object.Metadata.Name, map[string]any{"spec": object.Spec})
+		return err
+	},
+	// What differs from the default settings.
+	"Settings": func(w *world, doc []byte) error {
+		s := struct {
+			metav1.TypeMeta
+			*Settings
+		}{Settings: &w.settings}
+		return yaml.UnmarshalStrict(doc, &s)
+	},
+	"Certificate": func(w *world, doc []byte) error {
+		var c struct {
+			metav1.TypeMeta
+			Certificate
+		}
+		err := yaml.UnmarshalStrict(doc, &c)
+		w.certificates = append(w.certificates, c.Certificate)
+		return err
+	},
+	"Standing": func(w *world, doc []byte) error {
 		var s struct {
 			metav1.TypeMeta
 			standing
@@ -119,8 +180,7 @@ func (w *world) add(doc []byte) error {
 		err := yaml.UnmarshalStrict(doc, &s)
 		w.standing[s.Group] = s.standing
 		return err
-	}
-	return fmt.Errorf("unknown kind %q", kind.Kind)
+	},
 }
 
 // result is what a golden file shows of a group.

@@ -41,6 +41,20 @@ type Group struct {
 	Leaving []*networkingv1.Ingress
 	// Problems of members that were found while grouping.
 	Problems []Problem
+	// Params are what the members' classes say, where they say anything.
+	Params map[types.NamespacedName]*ClassParams
+}
+
+// Cluster is what Groups looks at. The order of the objects does not matter.
+type Cluster struct {
+	Ingresses []*networkingv1.Ingress
+	Classes   []*networkingv1.IngressClass
+	// Params returns an IngressClassParams, or nil if there is none of that name. Nil:
+	// there are none.
+	Params func(name string) *ClassParams
+	// NamespaceLabels returns the labels of a namespace, nil if it does not exist. It is
+	// asked only for classes with a namespaceSelector. Nil: no namespace has labels.
+	NamespaceLabels func(name string) map[string]string
 }
 
 // Finalizer returns the finalizer that a member of the group carries from before
@@ -53,19 +67,23 @@ func Finalizer(id GroupID) string {
 }
 
 // Groups sorts the Ingresses that are ours, or were, into groups. The groups are
-// ordered by ID; the order of the arguments does not matter.
+// ordered by ID.
 //
 // An Ingress whose annotations name no valid group stays a member, a bad one, of
 // the groups whose finalizers it holds, as does one whose class is missing: a
-// typing error must not tear anything down.
-func Groups(s Settings, ingresses []*networkingv1.Ingress, classes []*networkingv1.IngressClass) []Group {
-	g := grouping{settings: s, classes: map[string]*networkingv1.IngressClass{}, groups: map[GroupID]*Group{}}
-	for _, c := range classes {
+// typing error must not tear anything down. One that is being deleted and protected
+// against it is such a member, too.
+func Groups(s Settings, cluster Cluster) []Group {
+	g := grouping{settings: s, cluster: cluster, classes: map[string]*networkingv1.IngressClass{}, groups: map[GroupID]*Group{}}
+	for _, c := range cluster.Classes {
 		g.classes[c.Name] = c
 	}
 	// By name first: sorting members by group.order is stable, and equal orders go
 	// by name.
-	for _, ing := range slices.SortedFunc(slices.Values(ingresses), compareNames) {
+	for _, ing := range slices.SortedFunc(slices.Values(cluster.Ingresses), compareNames) {
+		if len(s.Namespaces) > 0 && !slices.Contains(s.Namespaces, ing.Namespace) {
+			continue
+		}
 		g.add(ing)
 	}
 	out := make([]Group, 0, len(g.groups))
@@ -80,6 +98,7 @@ func Groups(s Settings, ingresses []*networkingv1.Ingress, classes []*networking
 // grouping is the state of one call of Groups.
 type grouping struct {
 	settings Settings
+	cluster  Cluster
 	classes  map[string]*networkingv1.IngressClass
 	groups   map[GroupID]*Group
 }
@@ -87,7 +106,7 @@ type grouping struct {
 func (g *grouping) group(id GroupID) *Group {
 	group, ok := g.groups[id]
 	if !ok {
-		group = &Group{ID: id}
+		group = &Group{ID: id, Params: map[types.NamespacedName]*ClassParams{}}
 		g.groups[id] = group
 	}
 	return group
@@ -96,33 +115,39 @@ func (g *grouping) group(id GroupID) *Group {
 // add puts one Ingress into the group it is a member of and into those it leaves.
 func (g *grouping) add(ing *networkingv1.Ingress) {
 	held := heldGroups(ing)
-	class, classProblem := g.classOf(ing)
+	c := g.classOf(ing)
 	switch {
-	case ing.DeletionTimestamp != nil || class == foreign:
+	case ing.DeletionTimestamp != nil && c.protects(ing):
+		g.join(ing, held, c.params, deletionProtected(ing))
+		return
+	case ing.DeletionTimestamp != nil || c.ownership == foreign:
 		g.leave(ing, held)
 		return
-	case class == missing:
-		g.join(ing, held, classProblem)
+	case c.ownership == missing:
+		g.join(ing, held, c.params, c.problem)
 		return
 	}
-	id, fault := groupOf(ing)
-	if fault != nil {
+	id, fault := g.groupOf(ing, c.params)
+	if c.problem != nil || fault != nil {
 		if len(held) == 0 {
 			// It belongs nowhere yet; under its own name the problem has a place.
 			held = []GroupID{ownGroup(ing)}
 		}
-		g.join(ing, held, classProblem, fault)
+		g.join(ing, held, c.params, c.problem, fault)
 		return
 	}
 	_, orderFault := groupOrder(ing)
-	g.join(ing, []GroupID{id}, classProblem, orderFault)
+	g.join(ing, []GroupID{id}, c.params, orderFault)
 	g.leave(ing, slices.DeleteFunc(held, func(h GroupID) bool { return h == id }))
 }
 
-func (g *grouping) join(ing *networkingv1.Ingress, ids []GroupID, problems ...*Problem) {
+func (g *grouping) join(ing *networkingv1.Ingress, ids []GroupID, params *ClassParams, problems ...*Problem) {
 	for _, id := range ids {
 		group := g.group(id)
 		group.Members = append(group.Members, ing)
+		if params != nil {
+			group.Params[keyOf(ing)] = params
+		}
 		for _, p := range problems {
 			if p != nil {
 				group.Problems = append(group.Problems, *p)
@@ -136,47 +161,6 @@ func (g *grouping) leave(ing *networkingv1.Ingress, ids []GroupID) {
 		group := g.group(id)
 		group.Leaving = append(group.Leaving, ing)
 	}
-}
-
-// ownership says whether an Ingress's class is ours.
-type ownership int
-
-const (
-	foreign ownership = iota
-	ours
-	missing
-)
-
-// classOf judges by class. An Ingress without any class is not ours: the API
-// server has already written a default class into it, if there is one.
-func (g *grouping) classOf(ing *networkingv1.Ingress) (ownership, *Problem) {
-	if legacy, ok := ing.Annotations[legacyClassKey]; ok {
-		if legacy != "" && legacy == g.settings.IngressClass {
-			return ours, nil
-		}
-		return foreign, nil
-	}
-	if ing.Spec.IngressClassName == nil {
-		return foreign, nil
-	}
-	const field = "spec.ingressClassName"
-	name := *ing.Spec.IngressClassName
-	class, ok := g.classes[name]
-	switch {
-	case !ok:
-		return missing, &Problem{
-			Ingress: keyOf(ing), Reason: ReasonClassNotFound, Field: field, Blocking: true,
-			Message: fmt.Sprintf("%s: IngressClass %q does not exist; what stands is kept until it does", field, name),
-		}
-	case class.Spec.Controller != Controller:
-		return foreign, nil
-	case class.Spec.Parameters != nil:
-		return ours, &Problem{
-			Ingress: keyOf(ing), Reason: ReasonUnsupportedClassParameters, Field: field,
-			Message: fmt.Sprintf("%s: spec.parameters of IngressClass %q are not read; use annotations on the Ingress", field, name),
-		}
-	}
-	return ours, nil
 }
 
 // heldGroups returns the groups whose finalizer the Ingress holds.
@@ -196,17 +180,34 @@ func heldGroups(ing *networkingv1.Ingress) []GroupID {
 	return ids
 }
 
-// groupOf returns the group that the annotations ask for.
-func groupOf(ing *networkingv1.Ingress) (GroupID, *Problem) {
+// groupOf returns the group that the class or the annotations ask for.
+func (g *grouping) groupOf(ing *networkingv1.Ingress, params *ClassParams) (GroupID, *Problem) {
+	valid := func(name string) bool { return len(name) <= maxGroupNameLength && groupNamePattern.MatchString(name) }
+	must := fmt.Sprintf("must be 1 to %d of %s", maxGroupNameLength, groupNameDescription)
+	if name := params.group(); name != "" {
+		if !valid(name) {
+			const field = ClassParamsKind + ".spec.group.name"
+			return GroupID{}, blocking(ing, ReasonInvalidAnnotation, field, fmt.Sprintf("%s of %q: %q %s", field, params.Name, name, must))
+		}
+		return GroupID{Name: name}, nil
+	}
 	name, ok := ing.Annotations[keyGroupName]
-	switch {
+	switch id := (GroupID{Name: name}); {
 	case !ok:
 		return ownGroup(ing), nil
-	case len(name) > maxGroupNameLength || !groupNamePattern.MatchString(name):
-		p := invalidAnnotation(ing, keyGroupName, fmt.Sprintf("must be 1 to %d of %s", maxGroupNameLength, groupNameDescription))
+	case !valid(name):
+		p := invalidAnnotation(ing, keyGroupName, must)
 		return GroupID{}, &p
+	case g.settings.DisableGroupNameAnnotation && !slices.Contains(ing.Finalizers, Finalizer(id)):
+		return GroupID{}, blocking(ing, ReasonDisabledAnnotation, keyGroupName, fmt.Sprintf(
+			"annotation %s cannot be taken up: the settings disable it; a class's %s can name a group", keyGroupName, ClassParamsKind))
+	default:
+		return id, nil
 	}
-	return GroupID{Name: name}, nil
+}
+
+func blocking(ing *networkingv1.Ingress, reason, field, message string) *Problem {
+	return &Problem{Ingress: keyOf(ing), Reason: reason, Field: field, Message: message, Blocking: true}
 }
 
 // groupOrder returns the member's place in its group; 0 if it names none or an

@@ -44,25 +44,28 @@ func TestDecidingAnnotations(t *testing.T) {
 		onService  bool
 		want       bool
 	}{
-		"source addresses":              {key: "inbound-cidrs", value: "10.0.0.0/8", want: true},
-		"own security groups":           {key: "security-groups", value: "sg-1", want: true},
-		"TLS":                           {key: "certificate-arn", value: "arn:aws:acm:x", want: true},
-		"other ports":                   {key: "listen-ports", value: `[{"HTTPS":443}]`, want: true},
-		"the port that is opened":       {key: "listen-ports", value: `[ {"HTTP": 80} ]`},
 		"authentication":                {key: "auth-type", value: "oidc", want: true},
 		"no authentication":             {key: "auth-type", value: "none"},
 		"authentication on the Service": {key: "auth-type", value: "oidc", onService: true, want: true},
-		"backend protocol":              {key: "backend-protocol", value: "HTTPS", onService: true, want: true},
-		"shared target group":           {key: "multi-cluster-target-group", value: "true", onService: true, want: true},
-		"without meaning on a Service":  {key: "inbound-cidrs", value: "10.0.0.0/8", onService: true},
-		"where":                         {key: "subnets", value: "subnet-1", want: true},
-		"who matches":                   {key: "conditions.admin", value: "[]", want: true},
-		"what is done":                  {key: "actions.redirect", value: "{}", want: true},
-		"a detail":                      {key: "tags", value: "a=b"},
-		"a detail of a listener":        {key: "listener-attributes.HTTP-80", value: "a=b"},
-		"a detail on a Service":         {key: "target-group-attributes", value: "a=b", onService: true},
-		"unknown":                       {key: "inbound-cidr", value: "10.0.0.0/8"},
-		"supported":                     {key: "scheme", value: "internal"},
+		"a detail of authentication":    {key: "auth-scope", value: "openid"},
+		"tokens":                        {key: "jwt-validation", value: "{}", want: true},
+		"client certificates":           {key: "mutual-authentication", value: `[{"port":443,"mode":"verify"},{"port":80,"mode":"off"}]`, want: true},
+		"no client certificates":        {key: "mutual-authentication", value: `[{"port":443,"mode":"off"}]`},
+		"unreadable":                    {key: "mutual-authentication", value: `off`, want: true},
+		"regular expressions":           {key: "use-regex-path-match", value: "true", want: true},
+		"no regular expressions":        {key: "use-regex-path-match", value: "false"},
+		"other requests":                {key: "transforms.web", value: "[]", want: true},
+		"firewall":                      {key: "wafv2-acl-arn", value: "arn:aws:wafv2:x", want: true},
+		"no firewall":                   {key: "wafv2-acl-arn", value: "none"},
+		"another way in":                {key: "enable-frontend-nlb", value: "true", want: true},
+		"no other way in":               {key: "enable-frontend-nlb", value: "false"},
+		"a detail of another way in":    {key: "frontend-nlb-scheme", value: "internal"},
+		"without meaning on a Service":  {key: "wafv2-acl-arn", value: "arn:aws:wafv2:x", onService: true},
+		"a detail":                      {key: "minimum-load-balancer-capacity", value: "CapacityUnits=1"},
+		"a detail on a Service":         {key: "target-control-port.web.80", value: "81", onService: true},
+		"unknown":                       {key: "auth-typ", value: "oidc"},
+		"supported":                     {key: "inbound-cidrs", value: "10.0.0.0/8"},
+		"a family without a member":     {key: "transforms.", value: "[]"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -70,9 +73,6 @@ func TestDecidingAnnotations(t *testing.T) {
 		})
 	}
 	require.False(t, decides("auth-type", "oidc", false), "somebody else's")
-	for _, name := range slices.Concat(tuning, ofBackends) {
-		require.Contains(t, unsupportedNames, name)
-	}
 }
 
 func TestNearest(t *testing.T) {
@@ -82,8 +82,15 @@ func TestNearest(t *testing.T) {
 		"schema":              "scheme",
 		"group-name":          "group.name",
 		"healthcheck-timeout": "healthcheck-timeout-seconds",
-		"x":                   "",
-		"":                    "",
+		"inbound-cidr":        "inbound-cidrs",
+		// As the post has it.
+		"healthcheck-interval-second": "healthcheck-interval-seconds",
+		"healthcheck-timeout-second":  "healthcheck-timeout-seconds",
+		"healthy-threshold-coun":      "healthy-threshold-count",
+		"unhealthy-threshold-coun":    "unhealthy-threshold-count",
+
+		"x": "",
+		"":  "",
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) { require.Equal(t, want, nearest(name)) })
@@ -293,5 +300,13 @@ func TestNoLegacyClass(t *testing.T) {
 	w.settings.IngressClass = ""
 	require.Empty(t, w.groups()[0].Members)
 	w.ingresses[0].Annotations[legacyClassKey] = ""
-	require.Empty(t, w.groups()[0].Members, "an empty class selects nobody")
+	require.Len(t, w.groups()[0].Members, 1, "it has no class")
+	delete(w.ingresses[0].Annotations, legacyClassKey)
+	require.Len(t, w.groups()[0].Members, 1, "it has no class")
+	w.ingresses[0].Spec.IngressClassName = new("foreign")
+	w.classes = []*networkingv1.IngressClass{{ObjectMeta: metav1.ObjectMeta{Name: "foreign"}}}
+	require.Empty(t, w.groups()[0].Members)
+	w.settings.IngressClass = "alb"
+	w.ingresses[0].Spec.IngressClassName = nil
+	require.Empty(t, w.groups()[0].Members, "a class is asked for")
 }

@@ -3,23 +3,11 @@ package ingress
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
-
-const (
-	schemeInternal       = "internal"
-	schemeInternetFacing = "internet-facing"
-
-	maxLoadBalancerName = 32
-)
-
-// A load balancer's DNS name begins with internal- when it is internal.
-var loadBalancerNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$`)
 
 // member is one Ingress as read on its own, before it meets the others.
 type member struct {
@@ -31,29 +19,49 @@ type member struct {
 	bad      bool
 	problems []Problem
 
-	name   string // of the load balancer, "" if it has no opinion
-	scheme string // "" if it has no opinion
-	// schemeUnread: it has an opinion, which cannot be read.
-	schemeUnread bool
+	params *ClassParams // of its class; nil: it has none
+	class  map[string]classText
+	// own is how many of the problems it has without the others; badGroup: it has one
+	// from before.
+	own      int
+	badGroup bool
+	opinions []opinion
+
+	subnets      Subnets
+	ports        map[int32]string // protocol by port that it listens on
+	redirect     int32            // the port of ssl-redirect; 0: it has none
+	certificates []string
+	tags         map[string]string
 	// defaultAction is nil without spec.defaultBackend.
 	defaultAction *Action
 	rules         []Rule // without priority and tags
 	groups        map[string]*TargetGroup
 }
 
-// read reads one member. It goes on after a problem, so that its owner sees all
-// of them at once.
-func (b *builder) read(ing *networkingv1.Ingress) *member {
+// newMember returns a member of which nothing has been read yet.
+func (b *builder) newMember(ing *networkingv1.Ingress) *member {
 	m := &member{
 		ing:    ing,
 		key:    keyOf(ing),
 		served: slices.Contains(ing.Finalizers, Finalizer(b.in.Group.ID)),
 		groups: map[string]*TargetGroup{},
 	}
-	m.bad = slices.ContainsFunc(b.in.Group.Problems, func(p Problem) bool { return p.Ingress == m.key && p.Blocking })
+	m.params = b.in.Group.Params[m.key]
+	m.class = m.params.texts()
+	m.badGroup = slices.ContainsFunc(b.in.Group.Problems, func(p Problem) bool { return p.Ingress == m.key && p.Blocking })
+	m.bad = m.badGroup
+	return m
+}
+
+// read reads one member. It goes on after a problem, so that its owner sees all
+// of them at once.
+func (b *builder) read(ing *networkingv1.Ingress) *member {
+	m := b.newMember(ing)
 	m.warnOfAnnotations(ing.Annotations, "")
-	m.readName()
-	m.readScheme()
+	m.warnOfClass()
+	b.readBalancer(m)
+	b.readListeners(m)
+	b.readTags(m)
 	if backend := ing.Spec.DefaultBackend; backend != nil {
 		if action, ok := b.action(m, backend, "spec.defaultBackend"); ok {
 			m.defaultAction = &action
@@ -97,32 +105,6 @@ func (m *member) warnOfAnnotations(annotations map[string]string, service string
 		if fault := unsupported(key, annotations[key], service != ""); fault != "" {
 			m.warn(ReasonUnsupportedAnnotation, key, "%sannotation %s %s", where, key, fault)
 		}
-	}
-}
-
-func (m *member) readName() {
-	name, ok := m.ing.Annotations[keyLoadBalancerName]
-	switch {
-	case !ok:
-	case len(name) > maxLoadBalancerName, !loadBalancerNamePattern.MatchString(name), strings.HasPrefix(name, "internal-"):
-		m.block(ReasonInvalidAnnotation, keyLoadBalancerName,
-			"annotation %s: %q must be at most %d letters, digits and '-', without '-' at either end and without internal- in front",
-			keyLoadBalancerName, name, maxLoadBalancerName)
-	default:
-		m.name = name
-	}
-}
-
-func (m *member) readScheme() {
-	scheme, ok := m.ing.Annotations[keyScheme]
-	switch {
-	case !ok:
-	case scheme == schemeInternal || scheme == schemeInternetFacing:
-		m.scheme = scheme
-	default:
-		m.block(ReasonInvalidAnnotation, keyScheme, "annotation %s: %q must be %s or %s",
-			keyScheme, scheme, schemeInternal, schemeInternetFacing)
-		m.schemeUnread = true
 	}
 }
 

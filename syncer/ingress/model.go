@@ -218,8 +218,27 @@ type Problem struct {
 	Blocking bool
 }
 
-// StandingRule is a rule as AWS holds it today. Build reads it only for bad
-// members, whose last good rules are kept.
+// Standing is what AWS holds of a group today. Build looks at it only for bad members,
+// of which it is kept, and where what they say cannot be read. Its zero value is a
+// group of which nothing stands.
+type Standing struct {
+	Scheme        string // of the load balancer
+	IPAddressType string
+	Tags          map[string]string // all of the load balancer
+	// Permissions are those of the managed security group.
+	Permissions []Permission
+	Listeners   []StandingListener
+	Rules       []StandingRule // in any order
+}
+
+// StandingListener is a listener as AWS holds it.
+type StandingListener struct {
+	Port         int32
+	Protocol     string   // HTTP, HTTPS
+	Certificates []string // ARNs, of HTTPS; the first is the default one
+}
+
+// StandingRule is a rule as AWS holds it.
 type StandingRule struct {
 	ARN        string
 	Port       int32 // of the listener

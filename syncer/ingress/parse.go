@@ -18,18 +18,9 @@ type reader struct {
 	invalid func(key, value, must string)
 }
 
-// reader reads the member's own annotations.
-func (m *member) reader() reader {
-	return reader{
-		get: func(key string) (string, bool) {
-			value, ok := m.ing.Annotations[key]
-			return value, ok
-		},
-		invalid: func(key, value, must string) {
-			m.block(ReasonInvalidAnnotation, key, "annotation %s: %q must be %s", key, value, must)
-		},
-	}
-}
+// reader reads what the member says: its class's IngressClassParams, else its own
+// annotations.
+func (m *member) reader() reader { return reader{get: m.get, invalid: m.invalid} }
 
 // boolean takes what strconv.ParseBool takes; ok is false without a usable value.
 func (r reader) boolean(key string) (value, ok bool) {
@@ -67,7 +58,7 @@ func (r reader) oneOf(key string, words ...string) string {
 	if slices.Contains(words, raw) {
 		return raw
 	}
-	r.invalid(key, raw, "one of "+strings.Join(words, ", "))
+	r.invalid(key, raw, strings.Join(words[:len(words)-1], ", ")+" or "+words[len(words)-1])
 	return ""
 }
 

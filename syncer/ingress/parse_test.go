@@ -54,7 +54,7 @@ func TestReader(t *testing.T) {
 		"number too large":   {value: "4", read: func(r reader) any { _, ok := r.number(key, 1, 3); return ok }, want: false, must: `"4" must be a whole number from 1 to 3`},
 		"number that wraps":  {value: "4294967297", read: func(r reader) any { _, ok := r.number(key, 1, 3); return ok }, want: false, must: "from 1 to 3"},
 		"word":               {value: "b", read: func(r reader) any { return r.oneOf(key, "a", "b") }, want: "b"},
-		"other word":         {value: "c", read: func(r reader) any { return r.oneOf(key, "a", "b") }, want: "", must: `"c" must be one of a, b`},
+		"other word":         {value: "c", read: func(r reader) any { return r.oneOf(key, "a", "b") }, want: "", must: `"c" must be a or b`},
 		"list":               {value: "a, b", read: func(r reader) any { return r.list(key) }, want: []string{"a", "b"}},
 		"pairs":              {value: "a=b", read: func(r reader) any { return r.pairs(key) }, want: map[string]string{"a": "b"}},
 		"no pairs":           {value: "a", read: func(r reader) any { return r.pairs(key) }, want: map[string]string(nil), must: `"a" must be pairs like`},

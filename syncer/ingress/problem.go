@@ -19,6 +19,18 @@ const (
 	// ReasonUnsupportedAnnotation: an annotation is not supported. One that can be
 	// left out without harm, or that nobody knows, only warns.
 	ReasonUnsupportedAnnotation = "UnsupportedAnnotation"
+	// ReasonClassParamsNotFound: the class refers to IngressClassParams that do not
+	// exist or cannot be read.
+	ReasonClassParamsNotFound = "IngressClassParamsNotFound"
+	// ReasonNamespaceNotSelected: the class is not for Ingresses of this namespace.
+	ReasonNamespaceNotSelected = "NamespaceNotSelected"
+	// ReasonDisabledAnnotation: the settings do not let Ingresses take it up.
+	ReasonDisabledAnnotation = "DisabledAnnotation"
+	// ReasonDeletionProtected: the Ingress is being deleted and asks for deletion
+	// protection.
+	ReasonDeletionProtected = "DeletionProtected"
+	// ReasonCertificateNotFound: there is no certificate for an HTTPS listener.
+	ReasonCertificateNotFound = "CertificateNotFound"
 	// ReasonInvalidHost: a load balancer takes no such host.
 	ReasonInvalidHost = "InvalidHost"
 	// ReasonInvalidPath: a load balancer takes no such path.
@@ -27,9 +39,8 @@ const (
 
 // Reasons that only warn.
 const (
-	// ReasonUnsupportedClassParameters: the IngressClass has parameters, which are
-	// not read.
-	ReasonUnsupportedClassParameters = "UnsupportedClassParameters"
+	// ReasonNoEffect: an annotation is about nothing that there is.
+	ReasonNoEffect = "AnnotationWithoutEffect"
 	// ReasonServiceNotFound: requests for this backend are answered with a 503, unless
 	// the settings do not tolerate it: then the member is bad.
 	ReasonServiceNotFound = "ServiceNotFound"

@@ -115,9 +115,9 @@ func TestOrderOfInputDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t, collide)
 		for _, ing := range w.ingresses {
-			w.standing[shop] = standing{Rules: append(w.standing[shop].Rules, StandingRule{
+			w.standing[shop] = standing{Standing: Standing{Rules: append(w.standing[shop].Rules, StandingRule{
 				Port: 80, Priority: int32(len(w.standing[shop].Rules)), Action: forwardTo(keyOf(ing).String() + "-web:80"),
-			})}
+			})}}
 			if rapid.Bool().Draw(t, "broken") {
 				drawFault(t, ing)
 			}
@@ -204,7 +204,7 @@ func standingOf(models map[string]*Model) map[string]standing {
 		if m.LoadBalancer == nil {
 			continue
 		}
-		s := standing{Group: id, Scheme: m.LoadBalancer.Scheme}
+		s := standing{Group: id, Standing: Standing{Scheme: m.LoadBalancer.Scheme}}
 		for _, l := range m.LoadBalancer.Listeners {
 			s.Rules = append(s.Rules, copyStanding(StandingRule{Port: l.Port, Action: l.DefaultAction}))
 			for _, r := range l.Rules {

@@ -3,6 +3,7 @@ package ingress
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -10,25 +11,55 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// lastGood is what stands of bad members and stays until they are good again.
+// lastGood is what stands of bad members on one port and stays until they are good
+// again.
 type lastGood struct {
 	rules         map[*member][]Rule
 	defaultAction *Action
+	// standingDefault is the default action that stands, whosever it is.
+	standingDefault *Action
 }
 
 // keepLastGood picks the standing rules that no good member accounts for, adds
 // their target groups to the model, and gives each rule to a bad member, in whose
-// place it stays.
-func (b *builder) keepLastGood(model *Model) lastGood {
-	kept := lastGood{rules: map[*member][]Rule{}}
+// place it stays. The result has an entry for each port of which something is kept.
+func (b *builder) keepLastGood(model *Model) map[int32]lastGood {
 	bad := slices.DeleteFunc(slices.Clone(b.members), func(m *member) bool { return !m.bad })
 	if len(bad) == 0 {
-		return kept
+		return nil
 	}
-	wanted := b.wanted()
+	all := map[int32]lastGood{}
+	for _, l := range b.in.Standing.Listeners {
+		kept := b.keepPort(model, l.Port, bad)
+		if len(kept.rules) == 0 && kept.defaultAction == nil && !b.anyListens(l.Port) {
+			continue
+		}
+		if kept.standingDefault != nil && !b.anyGoodListens(l.Port) {
+			// The listener is not touched, so neither is what it forwards to.
+			b.keepUnowned(model, *kept.standingDefault)
+		}
+		all[l.Port] = kept
+	}
+	return all
+}
+
+// anyListens reports whether a member's word counts on a port.
+func (b *builder) anyListens(port int32) bool {
+	return slices.ContainsFunc(b.members, func(m *member) bool { return b.listens(m, port) })
+}
+
+func (b *builder) anyGoodListens(port int32) bool {
+	return slices.ContainsFunc(b.members, func(m *member) bool { return !m.bad && b.listens(m, port) })
+}
+
+// keepPort picks what is kept of one listener.
+func (b *builder) keepPort(model *Model, port int32, bad []*member) lastGood {
+	kept := lastGood{rules: map[*member][]Rule{}}
+	wanted := b.wanted(port)
 	var before *member // whose the rule before was
-	for _, s := range b.sortedStanding() {
+	for _, s := range b.sortedStanding(port) {
 		if s.Priority == 0 {
+			kept.standingDefault = new(standingRule(s).Action)
 			kept.defaultAction = b.keepDefault(model, s, bad)
 			continue
 		}
@@ -48,11 +79,23 @@ func (b *builder) keepLastGood(model *Model) lastGood {
 	return kept
 }
 
-// wanted says which member asks for a rule with these conditions, a good one
+// keepUnowned keeps the target groups of an action that is not touched.
+func (b *builder) keepUnowned(model *Model, action Action) {
+	for _, id := range (StandingRule{Action: action}).groups() {
+		if owner := b.ownerOf(id, b.members); owner != nil && model.TargetGroups[id] == nil {
+			keepGroup(model, id, owner)
+		}
+	}
+}
+
+// wanted says which member asks for a rule with these conditions on a port, a good one
 // rather than a bad one.
-func (b *builder) wanted() map[string]*member {
+func (b *builder) wanted(port int32) map[string]*member {
 	wanted := map[string]*member{}
 	for _, m := range b.members {
+		if m.ports[port] == "" {
+			continue
+		}
 		for _, r := range m.rules {
 			key := conditionsKey(r.Conditions)
 			if other := wanted[key]; other == nil || other.bad && !m.bad {
@@ -97,13 +140,14 @@ func (b *builder) badBeside(before *member, bad []*member) *member {
 // keepDefault returns the standing default action if it is a bad member's and no
 // good one has a default backend.
 func (b *builder) keepDefault(model *Model, s StandingRule, bad []*member) *Action {
-	if b.defaultOwner != nil && !b.defaultOwner.bad {
+	mine := b.defaultOwners[s.Port]
+	if mine != nil && !mine.bad {
 		return nil
 	}
 	owner := b.standingOwner(s, bad, nil)
 	if owner == nil && len(s.groups()) == 0 {
 		// Nothing tells whose it is; who has a default backend and is bad may miss it.
-		owner = b.defaultOwner
+		owner = mine
 	}
 	if owner == nil || !owner.bad {
 		return nil
@@ -115,7 +159,7 @@ func (b *builder) keepDefault(model *Model, s StandingRule, bad []*member) *Acti
 // holdAll names every standing target group of the members, so that targets are
 // still synced while nothing else is touched.
 func (b *builder) holdAll(model *Model) {
-	for _, s := range b.sortedStanding() {
+	for _, s := range b.in.Standing.Rules {
 		for _, id := range s.groups() {
 			if owner := b.ownerOf(id, b.members); owner != nil {
 				keepGroup(model, id, owner)
@@ -124,11 +168,53 @@ func (b *builder) holdAll(model *Model) {
 	}
 }
 
-// sortedStanding are the rules of the listener that a model can have.
-func (b *builder) sortedStanding() []StandingRule {
-	standing := slices.DeleteFunc(slices.Clone(b.in.Standing), func(s StandingRule) bool { return s.Port != httpPort })
+// sortedStanding are the rules of one listener.
+func (b *builder) sortedStanding(port int32) []StandingRule {
+	standing := slices.DeleteFunc(slices.Clone(b.in.Standing.Rules), func(s StandingRule) bool { return s.Port != port })
 	slices.SortStableFunc(standing, func(x, y StandingRule) int { return cmp.Compare(x.Priority, y.Priority) })
 	return standing
+}
+
+// standingListener returns the listener that stands on a port, or nil.
+func (b *builder) standingListener(port int32) *StandingListener {
+	i := slices.IndexFunc(b.in.Standing.Listeners, func(l StandingListener) bool { return l.Port == port })
+	if i < 0 {
+		return nil
+	}
+	return &b.in.Standing.Listeners[i]
+}
+
+func (b *builder) stands(port int32) bool { return b.standingListener(port) != nil }
+
+// standingRedirect returns the port to which a listener redirects all requests today, 0
+// if none does.
+func (b *builder) standingRedirect() int32 {
+	for _, s := range b.in.Standing.Rules {
+		r := s.Action.Redirect
+		if s.Priority != 0 || r == nil || r.Protocol != protocolHTTPS {
+			continue
+		}
+		if port, err := strconv.ParseInt(r.Port, 10, 32); err == nil {
+			return int32(port)
+		}
+	}
+	return 0
+}
+
+// standingSources returns who may reach a port today, worded as an opinion about one of
+// the two annotations.
+func (b *builder) standingSources(key string, port int32) string {
+	var sources []string
+	for _, p := range b.in.Standing.Permissions {
+		switch {
+		case p.Port != port:
+		case key == keyPrefixLists:
+			sources = append(sources, p.PrefixList)
+		default:
+			sources = append(sources, p.CIDR+p.CIDRv6)
+		}
+	}
+	return canonical(slices.DeleteFunc(sources, func(s string) bool { return s == "" }))
 }
 
 // ownerOf reads the owner from a target group's ID. "ns/a-b-c:80" may be Ingress

@@ -48,7 +48,7 @@ func TestBadMembersSay(t *testing.T) {
 			}
 			w := newWorld()
 			w.ingresses = []*networkingv1.Ingress{bad, shopMember("good", nil)}
-			w.standing[shop] = standing{Scheme: tt.standing}
+			w.standing[shop] = standing{Standing: Standing{Scheme: tt.standing}}
 			m := w.build()[shop]
 			require.Equal(t, tt.want, m.LoadBalancer.Scheme)
 		})
@@ -99,7 +99,7 @@ func TestRuleWithoutOwner(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: "web"},
 				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
 			}
-			w.standing[shop] = standing{Rules: tt.standing}
+			w.standing[shop] = standing{Standing: Standing{Rules: tt.standing}}
 			var got []string
 			for _, r := range w.build()[shop].LoadBalancer.Listeners[0].Rules {
 				got = append(got, r.Conditions[0].Values[0])
@@ -129,7 +129,7 @@ func TestOwnerOfAmbiguousTargetGroup(t *testing.T) {
 			bad := map[string]string{keyScheme: "x"}
 			w.ingresses = []*networkingv1.Ingress{shopMember("a", bad), shopMember("a-b", bad)}
 			const id = "demo0/a-b-c:http"
-			w.standing[shop] = standing{Rules: []StandingRule{{Port: 80, Priority: 1, Action: forwardTo(id)}}}
+			w.standing[shop] = standing{Standing: Standing{Rules: []StandingRule{{Port: 80, Priority: 1, Action: forwardTo(id)}}}}
 			m := w.build()[shop]
 			require.True(t, m.Hold)
 			require.Equal(t, map[string]*TargetGroup{
@@ -154,11 +154,11 @@ func TestRuleWithoutOwnerBehindAll(t *testing.T) {
 		HTTP: &networkingv1.HTTPIngressRuleValue{Paths: []networkingv1.HTTPIngressPath{{Backend: nobody}}},
 	}}}
 	gone := &FixedResponse{StatusCode: 503}
-	w.standing[shop] = standing{Rules: []StandingRule{
+	w.standing[shop] = standing{Standing: Standing{Rules: []StandingRule{
 		{Port: 80, Priority: 0, Action: forwardTo("demo0/a-web:80")},
 		{Port: 80, Priority: 6, Conditions: conditions("b.host.com", nil), Action: Action{FixedResponse: gone}},
 		{Port: 80, Priority: 7, Conditions: conditions("", nil), Action: Action{FixedResponse: gone}},
-	}}
+	}}}
 	m := w.build()[shop]
 	l := m.LoadBalancer.Listeners[0]
 	require.Len(t, l.Rules, 2)
@@ -187,7 +187,7 @@ func TestStandingDefaultAction(t *testing.T) {
 				w.ingresses[0].Spec.DefaultBackend = &networkingv1.IngressBackend{}
 			}
 			tt.standing.Port = 80
-			w.standing[shop] = standing{Rules: []StandingRule{tt.standing}}
+			w.standing[shop] = standing{Standing: Standing{Rules: []StandingRule{tt.standing}}}
 			require.Equal(t, tt.want, w.build()[shop].LoadBalancer.Listeners[0].DefaultAction)
 		})
 	}
@@ -235,8 +235,8 @@ func TestGoodMemberAccountsForRule(t *testing.T) {
 		}
 		w.ingresses = append(w.ingresses, ing)
 	}
-	w.standing[shop] = standing{Rules: []StandingRule{
+	w.standing[shop] = standing{Standing: Standing{Rules: []StandingRule{
 		{Port: 80, Priority: 1, Conditions: conditions("", nil), Action: Action{FixedResponse: &FixedResponse{StatusCode: 503}}},
-	}}
+	}}}
 	require.Len(t, w.build()[shop].LoadBalancer.Listeners[0].Rules, 1)
 }

@@ -238,7 +238,7 @@ func (l *Loop) regroup() []ingress.GroupID {
 	ingresses, _ := l.o.Ingresses.List(labels.Everything())
 	classes, _ := l.o.Classes.List(labels.Everything())
 	now := map[ingress.GroupID]ingress.Group{}
-	for _, g := range ingress.Groups(l.o.Settings, ingresses, classes) {
+	for _, g := range ingress.Groups(l.o.Settings, ingress.Cluster{Ingresses: ingresses, Classes: classes}) {
 		now[g.ID] = g
 	}
 	before := *l.groups.Swap(&now)

@@ -139,7 +139,7 @@ func (p *pass) settle(ctx context.Context, in ingress.Input) error {
 		if err != nil {
 			return err
 		}
-		in.Standing, in.StandingScheme = st.standing(), st.scheme()
+		in.Standing = st.forBuild()
 		p.model = ingress.Build(in)
 	}
 	bad := map[types.NamespacedName]bool{}
