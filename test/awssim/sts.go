@@ -46,6 +46,9 @@ var roleARN = regexp.MustCompile(`^arn:aws:iam::(\d{12}):role/([\w+=,.@/-]+)$`)
 // initialSession is how long credentials last if a call says nothing.
 const initialSession = time.Hour
 
+// sessionKeyPrefix begins the access key ID of a session, as on AWS.
+const sessionKeyPrefix = "ASIA"
+
 // assumeRoleLocked makes credentials of another account, or of this one.
 func (s *Sim) assumeRoleLocked(p *assumeRoleParams) (any, error) {
 	match := roleARN.FindStringSubmatch(p.RoleArn)
@@ -58,7 +61,7 @@ func (s *Sim) assumeRoleLocked(p *assumeRoleParams) (any, error) {
 	if a == nil {
 		return nil, denied
 	}
-	key := "ASIA" + fmt.Sprintf("%X", s.digestLocked("session "+p.RoleArn+" "+p.RoleSessionName))[:16]
+	key := sessionKeyPrefix + fmt.Sprintf("%X", s.digestLocked("session "+p.RoleArn+" "+p.RoleSessionName))[:16]
 	lasts := time.Duration(p.DurationSeconds) * time.Second
 	if lasts == 0 {
 		lasts = initialSession
