@@ -11,11 +11,12 @@ import (
 
 // world is what the accounts behind one endpoint share.
 type world struct {
-	mu       sync.Mutex // guards all below; taken under any Sim.mu, and none under it
-	accounts map[string]*Sim
-	order    []*Sim          // the first one is whose endpoint it is
-	roles    map[string]Role // by ARN
-	sessions map[string]session
+	mu        sync.Mutex // guards all below; taken under any Sim.mu, and none under it
+	accounts  map[string]*Sim
+	order     []*Sim          // the first one is whose endpoint it is
+	roles     map[string]Role // by ARN
+	authority authority       // has a lock of its own
+	sessions  map[string]session
 }
 
 // session is what an access key of a role stands for.

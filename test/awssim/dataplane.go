@@ -33,9 +33,9 @@ type dataPlane struct {
 	serving  sync.WaitGroup
 }
 
-// runDataPlane keeps a port open for every HTTP listener of every active load
-// balancer (HTTPS listeners stay closed: there are no private keys), and ends deregistrations when their time has come. It returns when
-// ctx has ended and the last connection is closed.
+// runDataPlane keeps a port open for every listener of every active load balancer,
+// and ends deregistrations when their time has come. It returns when ctx has ended and
+// the last connection is closed.
 func (s *Sim) runDataPlane(ctx context.Context) error {
 	p := &dataPlane{sim: s, ports: map[string]*port{}, upstream: map[*loadBalancer]*http.Transport{}}
 	for {
@@ -65,9 +65,7 @@ func (s *Sim) wantedPorts(now time.Time) (wanted map[string]*listener, next time
 			continue
 		}
 		for _, l := range lb.listeners {
-			if l.protocol == "HTTP" {
-				wanted[portName(lb.dnsName, l.port)] = l
-			}
+			wanted[portName(lb.dnsName, l.port)] = l
 		}
 	}
 	for _, g := range s.targetGroups {
@@ -144,7 +142,7 @@ func (p *dataPlane) open(ctx context.Context, wanted map[string]*listener) bool 
 		}
 		l := wanted[name]
 		if p.upstream[l.lb] == nil {
-			p.upstream[l.lb] = p.sim.newUpstream(ctx)
+			p.upstream[l.lb] = p.sim.newUpstream(ctx, l.lb)
 		}
 		opened := &port{
 			sim:      p.sim,
@@ -164,13 +162,13 @@ func (p *dataPlane) open(ctx context.Context, wanted map[string]*listener) bool 
 // newUpstream is a load balancer's pool of connections to targets, shared by its
 // listeners and groups. A dial does not end with the request that wanted it, but
 // it does with run.
-func (s *Sim) newUpstream(run context.Context) *http.Transport {
+func (s *Sim) newUpstream(run context.Context, lb *loadBalancer) *http.Transport {
 	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, errNoConnection)
 			defer cancel()
 			defer context.AfterFunc(run, cancel)()
-			conn, err := s.opts.Dial(ctx, network, address)
+			conn, err := s.dialTarget(ctx, lb, address)
 			if err != nil && context.Cause(ctx) == errNoConnection { //nolint:errorlint // The very cause set above.
 				return nil, errNoConnection
 			}

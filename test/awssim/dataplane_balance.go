@@ -21,6 +21,7 @@ type decision struct {
 	number       uint64 // of the request, counted over the whole account
 	idleTimeout  time.Duration
 	preserveHost bool
+	tellTLS      bool // the target learns version and cipher suite
 	xff          forwardedFor
 	sticky       *sticky
 }
@@ -42,7 +43,7 @@ func (p *port) decide(r *http.Request, f *flight) decision {
 		case "redirect":
 			return decision{redirect: a.redirect}
 		case "forward":
-			d := decision{flight: f, sticky: newSticky(r, p.listener.protocol, now)}
+			d := decision{flight: f, sticky: newSticky(r, now)}
 			return s.forwardLocked(p.listener.lb, matched, a, d, now)
 		}
 	}
@@ -79,6 +80,7 @@ func (s *Sim) forwardLocked(lb *loadBalancer, matched *rule, a action, d decisio
 	d.idleTimeout = idleTimeoutOf(lb)
 	d.preserveHost = lb.attributes["routing.http.preserve_host_header.enabled"] == "true"
 	d.xff = forwardedForOf(lb)
+	d.tellTLS = lb.attributes["routing.http.x_amzn_tls_version_and_cipher_suite.enabled"] == "true"
 	return d
 }
 

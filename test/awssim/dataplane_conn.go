@@ -3,6 +3,7 @@ package awssim
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"math"
@@ -43,8 +44,9 @@ type clientConn struct {
 	out *bufio.Writer
 	cap *io.LimitedReader // below in: bounds the size of a header
 
-	idle   time.Duration // how long it may stand still
-	readBy time.Time     // when the header must be there
+	tls    *tls.ConnectionState // nil: the listener's protocol is HTTP
+	idle   time.Duration        // how long it may stand still
+	readBy time.Time            // when the header must be there
 }
 
 // Write implements io.Writer. A client that does not read is not waited for.
@@ -106,18 +108,50 @@ func (p *port) isClosed() bool {
 // serveConn answers the requests of one connection, one after the other. The end
 // of ctx cuts it off.
 func (p *port) serveConn(ctx context.Context, raw net.Conn) {
-	limit := &io.LimitedReader{R: raw}
-	c := &clientConn{Conn: raw, in: bufio.NewReader(limit), cap: limit}
-	c.out = bufio.NewWriter(c)
 	defer raw.Close() //nolint:errcheck // Nothing is left to be lost.
-	defer p.forget(c)
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
+	conn, state, ok := p.welcome(ctx, raw)
+	if !ok {
+		return
+	}
+	limit := &io.LimitedReader{R: conn}
+	c := &clientConn{Conn: conn, in: bufio.NewReader(limit), cap: limit, tls: state}
+	c.out = bufio.NewWriter(c)
+	defer p.forget(c)
 	for p.setIdle(c, true) && p.await(c) {
 		p.setIdle(c, false)
 		if !p.serveRequest(ctx, c) {
 			return
 		}
 	}
+}
+
+// handshakeTimeout is how long a client may take to agree on TLS.
+const handshakeTimeout = 10 * time.Second
+
+// welcome lets a client in, over TLS if the listener wants that. Whom no security group
+// lets in has its connection reset; at AWS it would wait for an answer in vain.
+func (p *port) welcome(ctx context.Context, raw net.Conn) (conn net.Conn, state *tls.ConnectionState, ok bool) {
+	p.sim.mu.Lock()
+	admitted := p.sim.admitsClientLocked(p.listener.lb, p.number, raw.RemoteAddr().String())
+	protocol := p.listener.protocol
+	p.sim.mu.Unlock()
+	if !admitted {
+		if tcp, ok := raw.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // A connection that cannot be reset is closed.
+		}
+		return nil, nil, false
+	}
+	if protocol != "HTTPS" {
+		return raw, nil, true
+	}
+	secure := tls.Server(raw, &tls.Config{GetConfigForClient: p.tlsConfig})
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, nil, false
+	}
+	return secure, new(secure.ConnectionState()), true
 }
 
 // await waits for the first byte of a request.
@@ -150,7 +184,7 @@ func (p *port) serveRequest(ctx context.Context, c *clientConn) bool {
 		_, _ = io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n") // An error shows again on the next read.
 	}
 	req.Header.Del("Expect")
-	req.RemoteAddr = c.RemoteAddr().String()
+	req.RemoteAddr, req.TLS = c.RemoteAddr().String(), c.tls
 	w := newResponse(c, req, !req.Close)
 	w.unwatch, w.closing = unwatch, p.isClosed
 	whole := p.answer(w, req.WithContext(ctx), cancel)

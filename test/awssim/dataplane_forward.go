@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -148,7 +149,11 @@ func (p *port) rewrite(pr *httputil.ProxyRequest, d decision) {
 	out.Host = d.host(in.Host, p.number)
 	out.Body = in.Body // Of any length, see body.
 	d.xff.apply(in, out)
-	out.Header.Set("X-Forwarded-Proto", strings.ToLower(p.listener.protocol))
+	out.Header.Set("X-Forwarded-Proto", strings.ToLower(protocolOf(in)))
+	if d.tellTLS && in.TLS != nil {
+		out.Header.Set("X-Amzn-Tls-Version", strings.Replace(tls.VersionName(in.TLS.Version), "TLS ", "TLSv", 1))
+		out.Header.Set("X-Amzn-Tls-Cipher-Suite", tls.CipherSuiteName(in.TLS.CipherSuite))
+	}
 	out.Header.Set("X-Forwarded-Port", strconv.Itoa(p.number))
 	out.Header.Set("X-Amzn-Trace-Id", traceID(in.Header.Get("X-Amzn-Trace-Id"), d.number))
 }

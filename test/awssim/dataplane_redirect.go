@@ -12,9 +12,17 @@ const maxLocation = 8 << 10
 // urlParts are the parts of a request's URL as the keywords of a redirect name them.
 type urlParts struct{ protocol, host, port, path, query string }
 
+// protocolOf is the protocol of the listener that a request came to.
+func protocolOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "HTTPS"
+	}
+	return "HTTP"
+}
+
 func (p *port) urlOf(r *http.Request) urlParts {
 	return urlParts{
-		protocol: p.listener.protocol,
+		protocol: protocolOf(r),
 		host:     hostname(r.Host),
 		port:     strconv.Itoa(p.number),
 		path:     strings.TrimPrefix(r.URL.EscapedPath(), "/"),

@@ -32,8 +32,8 @@ type sticky struct {
 	watched string
 }
 
-func newSticky(r *http.Request, protocol string, now time.Time) *sticky {
-	return &sticky{req: r, secure: protocol == "HTTPS", now: now}
+func newSticky(r *http.Request, now time.Time) *sticky {
+	return &sticky{req: r, secure: r.TLS != nil, now: now}
 }
 
 // groupOf is the group that the client has to stay with, nil if it is free.

@@ -30,7 +30,10 @@
 // inside a testing/synctest bubble. Identifiers are digests of names: a world that
 // makes the same calls in the same order gets the same identifiers.
 //
-// An HTTPS listener is part of the API alone: no traffic goes through it.
+// HTTPS listeners show certificates that Sim.RootCAs vouches for, and speak HTTP/1.1
+// like the others. Target groups of HTTP/2 and gRPC are health-checked; a request for
+// one is a 464. A client at 127.A.B.C counts as one at 10.A.B.C too. Security groups
+// hold traffic back only if Options.EnforceSecurityGroups says so.
 //
 // Signatures are not verified, but a request must carry one. Where AWS's documents
 // leave a question open, Switches has a field for it. An action or a parameter that
@@ -39,7 +42,7 @@
 // Files: wire_* is the protocol, request.go, endpoint.go and service.go the way of a
 // call, faults.go and history.go what goes wrong on it, buckets.go and neighbours.go
 // the tokens, accounts.go who acts where, elb_*, ec2_*, acm.go and sts.go the actions
-// by resource, certificates.go what listeners encrypt with, network.go VPCs and interfaces,
+// by resource, certificates.go and tls.go what listeners encrypt with, network.go VPCs and interfaces,
 // targets*.go and health.go the life of a target, routing.go and dataplane*.go the
 // traffic. A name that ends in Locked expects its caller to hold Sim.mu.
 package awssim

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -147,13 +148,13 @@ func (c *checker) start(ctx context.Context, running *errgroup.Group) (next time
 			return k.due
 		}
 		c.sim.mu.Lock()
-		settings := k.group.check
+		settings, lb := k.group.check, c.sim.activeUseLocked(k.group)
 		c.sim.mu.Unlock()
 		port := checkPortOf(settings, k.target.key)
 		k.due = k.due.Add(settings.interval)
 		heap.Fix(&c.queue, 0)
 		running.Go(func() error {
-			v := c.probe(ctx, netip.AddrPortFrom(k.target.key.ip, port), settings)
+			v := c.probe(ctx, lb, netip.AddrPortFrom(k.target.key.ip, port), settings)
 			if ctx.Err() == nil {
 				c.sim.mu.Lock()
 				if k.target.judgeLocked(v, settings, c.sim.opts.Switches.UnhealthyAfterOneFailure) {
@@ -178,10 +179,14 @@ func checkPortOf(settings healthCheck, key targetKey) uint16 {
 
 // probe asks a target once, over a connection of its own. It is written by hand
 // because a check of net/http's transport leaves its dial behind when it ends.
-func (c *checker) probe(ctx context.Context, target netip.AddrPort, settings healthCheck) verdict {
+func (c *checker) probe(ctx context.Context, lb *loadBalancer, target netip.AddrPort, settings healthCheck) verdict {
 	ctx, cancel := context.WithTimeout(ctx, settings.timeout)
 	defer cancel()
-	status, err := c.ask(ctx, target, settings)
+	conn, err := c.sim.dialTarget(ctx, lb, target.String())
+	var status int
+	if err == nil {
+		status, err = askHTTP1(ctx, conn, target, settings)
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return verdict{"Target.Timeout", "Request timed out"}
@@ -193,13 +198,9 @@ func (c *checker) probe(ctx context.Context, target netip.AddrPort, settings hea
 	return verdict{}
 }
 
-// ask is the status that a target answers with. Its body is left unread: it goes
+// askHTTP1 is the status that a target answers with. Its body is left unread: it goes
 // with the connection.
-func (c *checker) ask(ctx context.Context, target netip.AddrPort, settings healthCheck) (int, error) {
-	conn, err := c.sim.opts.Dial(ctx, "tcp", target.String())
-	if err != nil {
-		return 0, err
-	}
+func askHTTP1(ctx context.Context, conn net.Conn, target netip.AddrPort, settings healthCheck) (int, error) {
 	defer conn.Close() //nolint:errcheck // Nothing is left to be lost.
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if settings.version == protocolHTTP2 || settings.version == protocolGRPC {
@@ -212,7 +213,7 @@ func (c *checker) ask(ctx context.Context, target netip.AddrPort, settings healt
 	if target.Port() == defaultPort(settings.protocol) {
 		host = target.Addr().String()
 	}
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"+
+	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"+
 		"User-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, compressed\r\n\r\n", settings.path, host)
 	if err != nil {
 		return 0, err

@@ -75,10 +75,27 @@ func fromAny(blocks []string, remote string) bool {
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(blocks, func(block string) bool {
-		prefix, err := netip.ParsePrefix(block)
-		return err == nil && prefix.Contains(peer.Addr().Unmap())
-	})
+	addresses := clientAddresses(peer.Addr())
+	return slices.ContainsFunc(blocks, func(block string) bool { return inBlock(block, addresses) })
+}
+
+func inBlock(block string, addresses []netip.Addr) bool {
+	prefix, err := netip.ParsePrefix(block)
+	return err == nil && slices.ContainsFunc(addresses, prefix.Contains)
+}
+
+// clientAddresses are the addresses that a client has here: its own, and 10.A.B.C if
+// that is 127.A.B.C, as for targets. So clients of many networks can live on one
+// machine.
+func clientAddresses(peer netip.Addr) []netip.Addr {
+	peer = peer.Unmap()
+	addresses := []netip.Addr{peer}
+	if peer.Is4() && peer.IsLoopback() {
+		b := peer.As4()
+		b[0] = 10
+		addresses = append(addresses, netip.AddrFrom4(b))
+	}
+	return addresses
 }
 
 // wildcard matches the whole of s: * is any run of characters, the slash

@@ -26,6 +26,11 @@ type Options struct {
 	// every other address outside loopback is refused.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// EnforceSecurityGroups lets clients and load balancers through only where an
+	// inbound rule does: of a group of the load balancer, of the target's interface.
+	EnforceSecurityGroups bool
+	PrefixLists           map[string][]string // blocks by ID, for rules that name one
+
 	Latency    time.Duration // of every API call, half before and half after it takes effect
 	Throttling bool          // the published token buckets
 	Neighbours []Neighbour   // who else takes tokens, if Throttling
