@@ -29,6 +29,11 @@ var (
 	elbWriteRate        = rate{WriteBucket, 20, 3}
 	elbRegistrationRate = rate{RegistrationBucket, 20, 4}
 	elbIntensiveRate    = rate{IntensiveBucket, 10, 0.2}
+	// What AWS calls uncategorized.
+	elbTrustCreateRate  = rate{"trust-store-creation", 10, 0.2}
+	elbTrustChangeRate  = rate{"trust-store-changes", 10, 0.2}
+	elbTrustContentRate = rate{"trust-store-contents", 20, 4}
+	elbTrustReadRate    = rate{"trust-store-reads", 40, 10}
 )
 
 // The buckets of the EC2 API, where each action has its own.

@@ -3,6 +3,7 @@ package awssim
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 type describeVpcsParams struct {
@@ -216,8 +217,16 @@ var tableListing = listing[routeTableResult]{
 	kind: tableKind,
 	id:   func(t routeTableResult) string { return t.RouteTableId },
 	filters: map[string]func(routeTableResult) []string{
-		"vpc-id":         one(func(t routeTableResult) string { return t.VpcId }),
-		"route-table-id": one(func(t routeTableResult) string { return t.RouteTableId }),
+		"vpc-id":           one(func(t routeTableResult) string { return t.VpcId }),
+		"route-table-id":   one(func(t routeTableResult) string { return t.RouteTableId }),
+		"association.main": one(func(t routeTableResult) string { return strconv.FormatBool(t.AssociationSet[0].Main) }),
+		"route.gateway-id": func(t routeTableResult) []string {
+			var ids []string
+			for _, r := range t.RouteSet {
+				ids = append(ids, r.GatewayId)
+			}
+			return ids
+		},
 		"association.subnet-id": func(t routeTableResult) []string {
 			var ids []string
 			for _, a := range t.AssociationSet {
@@ -241,7 +250,7 @@ func (s *Sim) tableLocked(v *vpc, public bool) routeTableResult {
 	}
 	t.RouteTableId += "-public"
 	anywhere := netip.PrefixFrom(netip.IPv4Unspecified(), 0).String()
-	t.RouteSet = append(t.RouteSet, routeResult{anywhere, "igw-" + v.id[len("vpc-"):], "active", "CreateRoute"})
+	t.RouteSet = append(t.RouteSet, routeResult{anywhere, v.gatewayID(), "active", "CreateRoute"})
 	for _, sub := range sorted(s.subnets) {
 		if sub.vpc == v && sub.public {
 			t.AssociationSet = append(t.AssociationSet,

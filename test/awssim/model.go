@@ -51,6 +51,8 @@ type loadBalancer struct {
 	attributes         map[string]string
 	tags               tagList
 	listeners          []*listener // by port
+	capacity           int         // reserved units, 0: none
+	capacitySince      time.Time   // when capacity became that
 }
 
 // status is the state that AWS shows: provisioning, active.
