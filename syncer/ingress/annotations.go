@@ -47,6 +47,17 @@ const (
 	keyHealthyThreshold   = annotationPrefix + "healthy-threshold-count"
 	keyUnhealthyThreshold = annotationPrefix + "unhealthy-threshold-count"
 	keySuccessCodes       = annotationPrefix + "success-codes"
+
+	keyBackendProtocol        = annotationPrefix + "backend-protocol"
+	keyBackendProtocolVersion = annotationPrefix + "backend-protocol-version"
+	keyTargetGroupAttributes  = annotationPrefix + "target-group-attributes"
+	keyMultiCluster           = annotationPrefix + "multi-cluster-target-group"
+)
+
+// Families of annotations of rules, read from Ingresses, by the name of a backend.
+const (
+	keyActions    = annotationPrefix + "actions."
+	keyConditions = annotationPrefix + "conditions."
 )
 
 // support says what is done about an annotation.
@@ -106,9 +117,9 @@ var annotations = map[string]annotation{
 	"acm-pca-arn":           {support: tuning}, // without effect unless a certificate is created
 
 	"target-type":                  {backend: true},
-	"backend-protocol":             {support: deciding, backend: true, moot: is(protocolHTTP)},
-	"backend-protocol-version":     {support: deciding, backend: true, moot: is("HTTP1")},
-	"target-group-attributes":      {support: tuning, backend: true},
+	"backend-protocol":             {backend: true},
+	"backend-protocol-version":     {backend: true},
+	"target-group-attributes":      {backend: true},
 	"healthcheck-port":             {backend: true},
 	"healthcheck-protocol":         {backend: true},
 	"healthcheck-path":             {backend: true},
@@ -117,12 +128,12 @@ var annotations = map[string]annotation{
 	"healthy-threshold-count":      {backend: true},
 	"unhealthy-threshold-count":    {backend: true},
 	"success-codes":                {backend: true},
-	"multi-cluster-target-group":   {support: deciding, backend: true, moot: isFalse},
+	"multi-cluster-target-group":   {backend: true},
 	"target-node-labels":           {support: tuning, backend: true},
 	"target-control-port.":         {support: tuning, backend: true},
 
-	"actions.":             {support: deciding},
-	"conditions.":          {support: deciding},
+	"actions.":             {},
+	"conditions.":          {},
 	"transforms.":          {support: deciding},
 	"use-regex-path-match": {support: deciding, moot: isFalse},
 	"jwt-validation":       {support: deciding},

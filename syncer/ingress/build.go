@@ -28,7 +28,7 @@ type Input struct {
 // scheme, default backend) even while it is bad: a typing error in one of its
 // paths must not replace the load balancer. A bad newcomer has no say.
 func Build(in Input) *Model {
-	b := &builder{in: in}
+	b := &builder{in: in, shadowed: map[string]bool{}}
 	model := &Model{Group: in.Group.ID, TargetGroups: map[string]*TargetGroup{}}
 	for _, ing := range in.Group.Members {
 		b.members = append(b.members, b.read(ing))
@@ -53,7 +53,7 @@ func Build(in Input) *Model {
 		// What stands, if anything, is of those who leave.
 	default:
 		model.LoadBalancer = b.loadBalancer(b.keepLastGood(model))
-		model.prune()
+		b.prune(model)
 	}
 	return model
 }
@@ -67,10 +67,11 @@ func (b *builder) holds(good int) bool {
 	return good == 0 && len(b.members) > 0 && len(b.in.Group.Leaving) == 0
 }
 
-// prune drops what the load balancer has no use for: target groups to which nothing
-// is forwarded, and the ports of their pods if nobody is to see to those.
-func (m *Model) prune() {
-	used := map[string]bool{}
+// prune drops what the load balancer has no use for: target groups to which no rule of
+// a listener forwards, not even one that cannot be reached, and the ports of their pods
+// if nobody is to see to those.
+func (b *builder) prune(m *Model) {
+	used := maps.Clone(b.shadowed)
 	note := func(a Action) {
 		for _, share := range a.Forward {
 			used[share.TargetGroup] = true
@@ -86,7 +87,7 @@ func (m *Model) prune() {
 	maps.DeleteFunc(m.TargetGroups, func(id string, _ *TargetGroup) bool { return !used[id] })
 	if groups := m.LoadBalancer.SecurityGroups; groups.Managed == nil && !groups.Backend {
 		for _, tg := range m.TargetGroups {
-			tg.Ports = nil
+			tg.Ports, tg.AllPorts = nil, false
 		}
 	}
 }
@@ -100,4 +101,7 @@ type builder struct {
 	decided       map[topic]decision
 	defaultOwners map[int32]*member  // by port
 	groupOwners   map[string]*member // of target group IDs
+
+	// shadowed are the target groups of rules that no request reaches.
+	shadowed map[string]bool
 }

@@ -10,14 +10,16 @@ import (
 )
 
 const (
-	fieldHost = "host-header"
-	fieldPath = "path-pattern"
+	fieldHost     = "host-header"
+	fieldPath     = "path-pattern"
+	fieldHeader   = "http-header"
+	fieldMethod   = "http-request-method"
+	fieldQuery    = "query-string"
+	fieldSourceIP = "source-ip"
 
-	// maxConditionValue is AWS's limit for a host and for a path pattern.
+	// maxConditionValue is AWS's limit for a host, a path pattern, a header's value and a
+	// parameter of the query.
 	maxConditionValue = 128
-	// maxWildcards is how many * and ? the conditions of one rule may hold. AWS's
-	// page on conditions says 5, its page on quotas 6.
-	maxWildcards = 5
 )
 
 // What AWS takes in a host, wildcards included: only letters after the last dot.
@@ -51,14 +53,22 @@ func pathPatterns(p *networkingv1.HTTPIngressPath) (patterns []string, fault str
 		return nil, fmt.Sprintf("must not contain * or ? with pathType %s; ImplementationSpecific takes them as wildcards", kind)
 	}
 	for _, pattern := range patterns {
-		switch {
-		case len(pattern) > maxConditionValue:
-			return nil, fmt.Sprintf("becomes a pattern of more than %d characters", maxConditionValue)
-		case !pathPatternCharacters.MatchString(pattern):
-			return nil, `contains a character that a load balancer does not take: only letters, digits, space and _-.$/~"'@:+&*? are`
+		if fault := patternFault(pattern); fault != "" {
+			return nil, fault
 		}
 	}
 	return patterns, ""
+}
+
+// patternFault says what is wrong with a path pattern, "" if nothing is.
+func patternFault(pattern string) string {
+	switch {
+	case len(pattern) > maxConditionValue:
+		return fmt.Sprintf("becomes a pattern of more than %d characters", maxConditionValue)
+	case !pathPatternCharacters.MatchString(pattern):
+		return `contains a character that a load balancer does not take: only letters, digits, space and _-.$/~"'@:+&*? are`
+	}
+	return ""
 }
 
 // hostFault says what is wrong with a host, "" if nothing is. No host matches every
@@ -75,20 +85,30 @@ func hostFault(host string) string {
 	return ""
 }
 
-// wildcards counts those of a rule.
-func wildcards(host string, patterns []string) int {
-	all := host + strings.Join(patterns, "")
-	return strings.Count(all, "*") + strings.Count(all, "?")
-}
-
-// conditions puts the host before the path. A rule needs one condition at least.
-func conditions(host string, patterns []string) []Condition {
+// conditions are what a path of a rule asks for: first what an annotation adds, then
+// host and path, to which it may add values. A rule needs one condition at least.
+func conditions(host string, patterns []string, annotated []Condition) []Condition {
 	var out []Condition
+	var hosts []string
 	if host != "" {
-		out = append(out, Condition{Field: fieldHost, Values: []string{host}})
+		hosts = append(hosts, host)
 	}
-	if len(patterns) > 0 {
-		out = append(out, Condition{Field: fieldPath, Values: patterns})
+	paths := slices.Clone(patterns)
+	for _, c := range annotated {
+		switch c.Field {
+		case fieldHost:
+			hosts = append(hosts, c.Values...)
+		case fieldPath:
+			paths = append(paths, c.Values...)
+		default:
+			out = append(out, c.piece(0, c.size()))
+		}
+	}
+	if len(hosts) > 0 {
+		out = append(out, Condition{Field: fieldHost, Values: hosts})
+	}
+	if len(paths) > 0 {
+		out = append(out, Condition{Field: fieldPath, Values: paths})
 	}
 	if len(out) == 0 {
 		out = append(out, Condition{Field: fieldPath, Values: []string{"/*"}})

@@ -262,17 +262,24 @@ func (b *builder) listenerTags(resource string, users map[string]string) map[str
 
 // rules puts the members' rules on a port together, in their order.
 func (b *builder) rules(port int32, kept lastGood) []Rule {
-	var out []Rule
+	var all []Rule
 	for _, m := range b.members {
 		rules := kept.rules[m]
 		if !m.bad && b.listens(m, port) {
 			rules = m.rules
 		}
 		for _, r := range rules {
-			r.Priority = int32(len(out) + 1) //nolint:gosec // An object of the API server holds a few ten thousand paths at most.
-			r.Tags = b.listenerTags(fmt.Sprintf("%d:%d", port, r.Priority), m.tags)
-			out = append(out, r)
+			r.Tags = m.tags
+			for _, share := range r.Action.Forward {
+				b.shadowed[share.TargetGroup] = true
+			}
+			all = append(all, r)
 		}
+	}
+	out := optimise(all, port, b.protocol(port))
+	for i := range out {
+		out[i].Priority = int32(i + 1)
+		out[i].Tags = b.listenerTags(fmt.Sprintf("%d:%d", port, i+1), out[i].Tags)
 	}
 	return out
 }

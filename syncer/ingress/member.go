@@ -119,17 +119,30 @@ func (b *builder) readRule(m *member, rule *networkingv1.IngressRule, field stri
 	for _, i := range pathOrder(rule.HTTP.Paths) {
 		path := &rule.HTTP.Paths[i]
 		field := fmt.Sprintf("%s.http.paths[%d]", field, i)
-		action, ok := b.action(m, &path.Backend, field+".backend")
-		patterns, fault := pathPatterns(path)
-		if fault == "" && wildcards(rule.Host, patterns) > maxWildcards {
-			fault = fmt.Sprintf("makes a rule of more than %d wildcards, those of the host included", maxWildcards)
-		}
-		if fault != "" {
-			m.block(ReasonInvalidPath, field+".path", "%s.path: %q %s", field, path.Path, fault)
-		}
-		if ok && fault == "" {
-			m.rules = append(m.rules, Rule{Conditions: conditions(rule.Host, patterns), Action: action})
-		}
+		b.readPath(m, rule.Host, path, field)
+	}
+}
+
+// readPath adds the rule of one path. What it does and when are read apart, so that the
+// faults of both are told.
+func (b *builder) readPath(m *member, host string, path *networkingv1.HTTPIngressPath, field string) {
+	action, ok := b.action(m, &path.Backend, field+".backend")
+	patterns, fault := pathPatterns(path)
+	var annotated []Condition
+	if path.Backend.Service != nil {
+		var readable bool
+		annotated, readable = m.annotatedConditions(path.Backend.Service.Name)
+		ok = ok && readable
+	}
+	all := conditions(host, patterns, annotated)
+	if fault == "" && ok {
+		_, fault = splitConditions(all)
+	}
+	if fault != "" {
+		m.block(ReasonInvalidPath, field+".path", "%s.path: %q %s", field, path.Path, fault)
+	}
+	if ok && fault == "" {
+		m.rules = append(m.rules, Rule{Conditions: all, Action: action})
 	}
 }
 

@@ -184,7 +184,9 @@ type TargetGroup struct {
 	// Ports are to be reached from the backend security group: the targets' and that of
 	// their health checks. A number, or the name of a port of the pods. Nil: tgsync does
 	// not see to it.
-	Ports       []intstr.IntOrString
+	Ports []intstr.IntOrString
+	// AllPorts stands for all of TCP in the place of Ports.
+	AllPorts    bool
 	Service     types.NamespacedName
 	ServicePort intstr.IntOrString // as the Ingress names it
 	// Kept marks a group that belongs to a bad member and stands today: only ID,

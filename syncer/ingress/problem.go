@@ -44,4 +44,6 @@ const (
 	// ReasonServiceNotFound: requests for this backend are answered with a 503, unless
 	// the settings do not tolerate it: then the member is bad.
 	ReasonServiceNotFound = "ServiceNotFound"
+	// ReasonActionNotFound: the same, of a backend that is an annotation.
+	ReasonActionNotFound = "ActionNotFound"
 )

@@ -96,7 +96,7 @@ func (b *builder) wanted(port int32) map[string]*member {
 		if m.ports[port] == "" {
 			continue
 		}
-		for _, r := range m.rules {
+		for _, r := range splitRules(m.rules) {
 			key := conditionsKey(r.Conditions)
 			if other := wanted[key]; other == nil || other.bad && !m.bad {
 				wanted[key] = m

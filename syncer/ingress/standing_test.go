@@ -80,7 +80,7 @@ func TestRuleWithoutOwner(t *testing.T) {
 		"a good one, then a bad one": {standing: []StandingRule{forward(1, "c"), fixed(2, "/x")}, want: []string{"/c", "/x"}},
 		"a good one's, reshaped":     {standing: []StandingRule{forward(1, "b"), fixed(2, "/c")}, want: []string{"/b", "/c"}},
 		"of another port":            {standing: []StandingRule{{Port: 443, Priority: 1, Action: forwardTo("demo0/b-web:80")}}, want: []string{"/c"}},
-		"nobody has words for it":    {standing: []StandingRule{{Port: 80, Priority: 1, Conditions: conditions("", []string{"/x"})}}, want: []string{"/x", "/c"}},
+		"nobody has words for it":    {standing: []StandingRule{{Port: 80, Priority: 1, Conditions: conditions("", []string{"/x"}, nil)}}, want: []string{"/x", "/c"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -156,13 +156,13 @@ func TestRuleWithoutOwnerBehindAll(t *testing.T) {
 	gone := &FixedResponse{StatusCode: 503}
 	w.standing[shop] = standing{Standing: Standing{Rules: []StandingRule{
 		{Port: 80, Priority: 0, Action: forwardTo("demo0/a-web:80")},
-		{Port: 80, Priority: 6, Conditions: conditions("b.host.com", nil), Action: Action{FixedResponse: gone}},
-		{Port: 80, Priority: 7, Conditions: conditions("", nil), Action: Action{FixedResponse: gone}},
+		{Port: 80, Priority: 6, Conditions: conditions("b.host.com", nil, nil), Action: Action{FixedResponse: gone}},
+		{Port: 80, Priority: 7, Conditions: conditions("", nil, nil), Action: Action{FixedResponse: gone}},
 	}}}
 	m := w.build()[shop]
 	l := m.LoadBalancer.Listeners[0]
 	require.Len(t, l.Rules, 2)
-	require.Equal(t, conditions("", nil), l.Rules[0].Conditions)
+	require.Equal(t, conditions("", nil, nil), l.Rules[0].Conditions)
 	require.Equal(t, 503, l.DefaultAction.FixedResponse.StatusCode)
 	require.Empty(t, m.TargetGroups)
 }
@@ -236,7 +236,7 @@ func TestGoodMemberAccountsForRule(t *testing.T) {
 		w.ingresses = append(w.ingresses, ing)
 	}
 	w.standing[shop] = standing{Standing: Standing{Rules: []StandingRule{
-		{Port: 80, Priority: 1, Conditions: conditions("", nil), Action: Action{FixedResponse: &FixedResponse{StatusCode: 503}}},
+		{Port: 80, Priority: 1, Conditions: conditions("", nil, nil), Action: Action{FixedResponse: &FixedResponse{StatusCode: 503}}},
 	}}}
 	require.Len(t, w.build()[shop].LoadBalancer.Listeners[0].Rules, 1)
 }
