@@ -62,7 +62,7 @@ func (c gatedCluster) Groups(pod *endpoints.Pod) ([]readiness.Membership, bool) 
 
 // membership is what is known of a group that takes a pod.
 func (c gatedCluster) membership(b target.Binding, pod *endpoints.Pod) readiness.Membership {
-	m := readiness.Membership{Binding: b.GateName(), GroupARN: b.GroupARN, Check: readiness.Check{
+	m := readiness.Membership{Binding: b.GateName(), GroupARN: b.GroupARN, Weightless: b.Weightless, Check: readiness.Check{
 		Interval:           time.Duration(b.Check.IntervalSeconds) * time.Second,
 		Timeout:            time.Duration(b.Check.TimeoutSeconds) * time.Second,
 		UnhealthyThreshold: int(b.Check.UnhealthyThreshold),

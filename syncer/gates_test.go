@@ -81,6 +81,23 @@ func TestGateWaitsForAGroupThatDoesNotExistYet(t *testing.T) {
 	})
 }
 
+// TestGateOfAGroupWithoutWeight is open: the group gets no requests, and may never be
+// healthy.
+func TestGateOfAGroupWithoutWeight(t *testing.T) {
+	inPodWorld(t, func(w *world, b target.Binding) {
+		b.Unused, b.Weightless = true, true
+		w.selectPods("echo0", "echo0")
+		w.source.set(b)
+		synctest.Wait()
+		w.applyPod(gatedPod("p1"))
+		w.show("echo0", endpointOf("p1", "10.0.0.1", false))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(w.t, []string{"10.0.0.1"}, w.registered(b), "its targets are synced all the same")
+		require.Equal(w.t, corev1.ConditionTrue, w.gate("p1").Status)
+	})
+}
+
 // TestGateOfATargetThatNothingChecks says so. A pod that the Service does not select any
 // more waits for nothing.
 func TestGateOfATargetThatNothingChecks(t *testing.T) {

@@ -40,7 +40,8 @@
 // With multiClusterTargetGroup, a group has targets of other clusters, which stay. Ours
 // are in a ConfigMap, LBC's, written before a target is registered; only what stands
 // there is deregistered. Where there is none, it begins with the targets of today, and
-// nothing is deregistered.
+// nothing is deregistered. A group that the provisioner shares has one, too, under the
+// group's own name, which LBC's TargetGroupBinding had.
 //
 // # The kind may be absent
 //

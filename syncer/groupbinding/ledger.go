@@ -31,24 +31,32 @@ const (
 )
 
 // Ledger keeps, for one term of leading, which targets of shared target groups are this
-// cluster's: in a ConfigMap for each TargetGroupBinding, which goes with it.
+// cluster's: in a ConfigMap for each TargetGroupBinding, which goes with it. A group that
+// the provisioner made has one of the name that its TargetGroupBinding would have; it
+// goes with the Service.
 type Ledger struct {
-	client typedcorev1.ConfigMapsGetter
+	client ledgerClient
 	watch  *Watch
 
 	mu    sync.Mutex // guards pages
 	pages map[types.NamespacedName]page
 }
 
+// ledgerClient reads and writes what a Ledger needs.
+type ledgerClient interface {
+	typedcorev1.ConfigMapsGetter
+	typedcorev1.ServicesGetter
+}
+
 // page is what is known of one ConfigMap. It is not changed.
 type page struct {
 	targets target.Set
 	version string // empty: there is no ConfigMap
-	owned   bool   // it goes with its TargetGroupBinding
+	owned   bool   // it goes with somebody
 }
 
 // NewLedger returns a Ledger that knows nothing yet.
-func NewLedger(client typedcorev1.ConfigMapsGetter, watch *Watch) *Ledger {
+func NewLedger(client ledgerClient, watch *Watch) *Ledger {
 	return &Ledger{client: client, watch: watch, pages: map[types.NamespacedName]page{}}
 }
 
@@ -57,7 +65,7 @@ func NewLedger(client typedcorev1.ConfigMapsGetter, watch *Watch) *Ledger {
 func (l *Ledger) Update(ctx context.Context, b target.Binding, change func(target.Set) target.Set) (target.Set, error) {
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	of := types.NamespacedName{Namespace: b.Service.Namespace, Name: b.Name}
+	of := types.NamespacedName{Namespace: b.Service.Namespace, Name: b.GateName()}
 	var err error
 	for range ledgerTries {
 		var was page
@@ -69,7 +77,7 @@ func (l *Ledger) Update(ctx context.Context, b target.Binding, change func(targe
 			return next, nil
 		}
 		var written *corev1.ConfigMap
-		if written, err = l.write(ctx, of, was, next); err == nil {
+		if written, err = l.write(ctx, b, was, next); err == nil {
 			l.keep(of, pageOf(written))
 			return next, nil
 		}
@@ -113,11 +121,11 @@ func (l *Ledger) forget(of types.NamespacedName) {
 }
 
 // write makes the ConfigMap or changes the version that was read.
-func (l *Ledger) write(ctx context.Context, of types.NamespacedName, was page, targets target.Set) (*corev1.ConfigMap, error) {
-	configMaps := l.client.ConfigMaps(of.Namespace)
-	meta := metav1.ObjectMeta{Name: ledgerPrefix + of.Name}
+func (l *Ledger) write(ctx context.Context, b target.Binding, was page, targets target.Set) (*corev1.ConfigMap, error) {
+	configMaps := l.client.ConfigMaps(b.Service.Namespace)
+	meta := metav1.ObjectMeta{Name: ledgerPrefix + b.GateName()}
 	if !was.owned {
-		meta.OwnerReferences = l.owner(of)
+		meta.OwnerReferences = l.owner(ctx, b)
 	}
 	data := map[string]string{ledgerKey: format(targets)}
 	if was.version == "" {
@@ -131,14 +139,22 @@ func (l *Ledger) write(ctx context.Context, of types.NamespacedName, was page, t
 	return configMaps.Patch(ctx, meta.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 }
 
-// owner refers to a TargetGroupBinding, so that its ConfigMap is collected with it.
-func (l *Ledger) owner(of types.NamespacedName) []metav1.OwnerReference {
-	obj, _, _ := l.watch.informer.GetStore().GetByKey(of.String()) // a cache in memory has no errors
-	o, ok := obj.(*Object)
-	if !ok {
+// owner refers to a TargetGroupBinding, so that its ConfigMap is collected with it, or
+// else to the Service. Without either it is tried again with the next change.
+func (l *Ledger) owner(ctx context.Context, b target.Binding) []metav1.OwnerReference {
+	key := types.NamespacedName{Namespace: b.Service.Namespace, Name: b.GateName()}
+	obj, _, _ := l.watch.informer.GetStore().GetByKey(key.String()) // a cache in memory has no errors
+	if o, ok := obj.(*Object); ok {
+		return []metav1.OwnerReference{{APIVersion: Resource.GroupVersion().String(), Kind: kind, Name: o.Name, UID: o.UID}}
+	}
+	if b.Name != "" {
 		return nil
 	}
-	return []metav1.OwnerReference{{APIVersion: Resource.GroupVersion().String(), Kind: kind, Name: o.Name, UID: o.UID}}
+	svc, err := l.client.Services(b.Service.Namespace).Get(ctx, b.Service.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil
+	}
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: svc.Name, UID: svc.UID}}
 }
 
 func pageOf(m *corev1.ConfigMap) page {

@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/tgsync/tgsync/syncer/target"
 	"github.com/tgsync/tgsync/test/kubesim"
@@ -189,5 +191,30 @@ func TestWholeOfOursIsAMassRemoval(t *testing.T) {
 		}
 		require.Equal(t, 1, lives, "the API server is asked")
 		require.NotContains(t, w.registered(arn), "10.0.0.1")
+	})
+}
+
+// TestLedgerOfAProvisionedGroup has the name that LBC gives it, and goes with the
+// Service: there is no TargetGroupBinding.
+func TestLedgerOfAProvisionedGroup(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		arn := w.group("k8s-demo-echo-0123456789", nil)
+		w.register(arn, "10.0.0.99")
+		w.provisioned.set(target.Binding{
+			GroupARN: arn, GroupName: "k8s-demo-echo-0123456789", Stack: "g", Shared: true,
+			Service: types.NamespacedName{Namespace: "demo", Name: "echo"}, ServicePort: intstr.FromInt32(80),
+		})
+		w.start()
+		require.Equal(t, []string{"10.0.0.1", "10.0.0.2", "10.0.0.99"}, w.registered(arn))
+		m, err := w.admin.CoreV1().ConfigMaps("demo").Get(t.Context(), "aws-lbc-targets-k8s-demo-echo-0123456789", metav1.GetOptions{})
+		require.NoError(t, err)
+		require.Equal(t, "10.0.0.1:8000,10.0.0.2:8000", m.Data["targets"])
+		svc, err := w.admin.CoreV1().Services("demo").Get(t.Context(), "echo", metav1.GetOptions{})
+		require.NoError(t, err)
+		require.Equal(t, []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: "echo", UID: svc.UID}}, m.OwnerReferences)
+		w.pods("10.0.0.1")
+		w.settle()
+		require.Equal(t, []string{"10.0.0.1", "10.0.0.99"}, w.registered(arn))
 	})
 }

@@ -190,7 +190,7 @@ type TargetGroup struct {
 	Service     types.NamespacedName
 	ServicePort intstr.IntOrString // as the Ingress names it
 	// Kept marks a group that belongs to a bad member and stands today: only ID,
-	// Service and ServicePort are known. It is neither changed nor deleted, and its
+	// Service, ServicePort and MultiCluster are known. It is neither changed nor deleted, and its
 	// targets are still synced.
 	Kept bool
 }

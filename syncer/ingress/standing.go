@@ -73,7 +73,7 @@ func (b *builder) keepPort(model *Model, port int32, bad []*member) lastGood {
 		before = owner
 		if owner.bad {
 			kept.rules[owner] = append(kept.rules[owner], standingRule(s))
-			keepGroups(model, s, owner)
+			b.keepGroups(model, s, owner)
 		}
 	}
 	return kept
@@ -83,7 +83,7 @@ func (b *builder) keepPort(model *Model, port int32, bad []*member) lastGood {
 func (b *builder) keepUnowned(model *Model, action Action) {
 	for _, id := range (StandingRule{Action: action}).groups() {
 		if owner := b.ownerOf(id, b.members); owner != nil && model.TargetGroups[id] == nil {
-			keepGroup(model, id, owner)
+			b.keepGroup(model, id, owner)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func (b *builder) keepDefault(model *Model, s StandingRule, bad []*member) *Acti
 	if owner == nil || !owner.bad {
 		return nil
 	}
-	keepGroups(model, s, owner)
+	b.keepGroups(model, s, owner)
 	return new(standingRule(s).Action)
 }
 
@@ -162,7 +162,7 @@ func (b *builder) holdAll(model *Model) {
 	for _, s := range b.in.Standing.Rules {
 		for _, id := range s.groups() {
 			if owner := b.ownerOf(id, b.members); owner != nil {
-				keepGroup(model, id, owner)
+				b.keepGroup(model, id, owner)
 			}
 		}
 	}
@@ -268,18 +268,30 @@ func (s StandingRule) groups() []string {
 	return ids
 }
 
-func keepGroups(model *Model, s StandingRule, owner *member) {
+func (b *builder) keepGroups(model *Model, s StandingRule, owner *member) {
 	for _, id := range s.groups() {
-		keepGroup(model, id, owner)
+		b.keepGroup(model, id, owner)
 	}
 }
 
-func keepGroup(model *Model, id string, owner *member) {
+func (b *builder) keepGroup(model *Model, id string, owner *member) {
 	service, port, ok := parseTargetGroupID(id, owner.key)
 	if !ok {
 		return // A rule without a target group.
 	}
-	model.TargetGroups[id] = &TargetGroup{ID: id, Service: service, ServicePort: port, Kept: true}
+	model.TargetGroups[id] = &TargetGroup{ID: id, Service: service, ServicePort: port, Kept: true, MultiCluster: b.sharedBy(owner, service)}
+}
+
+// sharedBy reports whether other clusters have targets in a group of a bad member. A
+// value that cannot be read may be meant so, and their targets must stay.
+func (b *builder) sharedBy(m *member, service types.NamespacedName) bool {
+	annotations := lookup{ingress: m.ing.Annotations}
+	if svc, ok := b.in.Services(service); ok {
+		annotations.service = svc.Annotations
+	}
+	value, ok := annotations.get(keyMultiCluster)
+	shared, err := strconv.ParseBool(value)
+	return ok && (shared || err != nil)
 }
 
 // standingRule copies: the model shares nothing with its input.

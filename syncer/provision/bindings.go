@@ -7,10 +7,15 @@ import (
 	"sync"
 	"sync/atomic"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/target"
 )
+
+// ipv6 is AWS's word for the type of a target group.
+const ipv6 = "ipv6"
 
 // shown is what is shown of a stack, or of all.
 type shown struct {
@@ -79,13 +84,21 @@ func (b *board) signal() {
 	}
 }
 
+// family is that of the targets of a group.
+func family(ipAddressType string) discoveryv1.AddressType {
+	if ipAddressType == ipv6 {
+		return discoveryv1.AddressTypeIPv6
+	}
+	return ""
+}
+
 // bindings returns which Service ports feed which target groups: those of the
 // model that exist, and of those shown before the ones that rules still send
 // requests to.
 func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 	var s shown
 	byARN := map[string]target.Binding{}
-	inUse := st.referenced()
+	inUse, weightless := st.referenced(), m.Weightless()
 	for _, want := range m.TargetGroups {
 		b := target.Binding{
 			GroupName: want.Name, Service: want.Service, ServicePort: want.ServicePort, Stack: m.Group.String(),
@@ -93,9 +106,11 @@ func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 				IntervalSeconds: want.HealthCheck.IntervalSeconds, TimeoutSeconds: want.HealthCheck.TimeoutSeconds,
 				UnhealthyThreshold: want.HealthCheck.UnhealthyThreshold,
 			},
+			Weightless: weightless[want.ID], Shared: want.MultiCluster,
 		}
+		b.Family = family(want.IPAddressType)
 		if g := st.group(want); g != nil {
-			b.GroupARN, b.GroupName, b.Unused = g.ARN, g.Name, st.listenersRead && !inUse[g.ARN]
+			b.GroupARN, b.GroupName, b.Unused, b.Family = g.ARN, g.Name, st.listenersRead && !inUse[g.ARN], family(g.IPAddressType)
 			byARN[g.ARN] = b
 		} else if want.Name != "" {
 			s.missing = append(s.missing, b)

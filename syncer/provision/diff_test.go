@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -192,6 +193,7 @@ func TestKeptTargetGroupIsTheOneInUse(t *testing.T) {
 // another in its place.
 func TestBindingsOfTheOldGroupStayUntilRulesTurn(t *testing.T) {
 	m, st := aModel(), aStack()
+	m.LoadBalancer.Listeners[0].DefaultAction = ingress.Action{Forward: []ingress.Share{{TargetGroup: "ns/a-s:80", Weight: 1}}}
 	st.listenersRead = true
 	before := bindings(m, st, nil).bindings
 	require.Len(t, before, 1)
@@ -208,6 +210,34 @@ func TestBindingsOfTheOldGroupStayUntilRulesTurn(t *testing.T) {
 	require.Len(t, bindings(m, st, before).bindings, 2)
 	rule.Actions[0].Forward[0].ARN = "arn:newer"
 	require.Len(t, bindings(m, st, before).bindings, 1)
+}
+
+// TestBindingsTellWhatTheModelSays about a group: that no gate waits for it, that other
+// clusters have targets in it, which addresses it takes.
+func TestBindingsTellWhatTheModelSays(t *testing.T) {
+	m, st := aModel(), aStack()
+	forward := func(weight int32) {
+		m.LoadBalancer.Listeners[0].Rules = []ingress.Rule{{Action: ingress.Action{Forward: []ingress.Share{
+			{TargetGroup: "ns/a-s:80", Weight: weight}, {ARN: "arn:other", Weight: 1},
+		}}}}
+	}
+	binding := func() target.Binding { return bindings(m, st, nil).bindings[0] }
+	require.True(t, binding().Weightless, "no rule")
+	forward(0)
+	require.True(t, binding().Weightless)
+	forward(1)
+	require.False(t, binding().Weightless)
+	m.LoadBalancer = nil
+	require.False(t, binding().Weightless, "the rules are not known")
+
+	require.False(t, binding().Shared)
+	m.TargetGroups["ns/a-s:80"].MultiCluster = true
+	require.True(t, binding().Shared)
+
+	m.TargetGroups["ns/a-s:80"].IPAddressType = "ipv6"
+	require.Empty(t, binding().Family, "the group that stands is of the old kind")
+	st.targetGroups["tg"].IPAddressType = "ipv6"
+	require.Equal(t, discoveryv1.AddressTypeIPv6, binding().Family)
 }
 
 func TestMissingGroupsAreShown(t *testing.T) {

@@ -23,6 +23,8 @@ type Binding struct {
 	Check       Check
 	// Unused says that no rule forwards to the group, so that nothing checks its targets.
 	Unused bool
+	// Weightless says that no rule is to give the group any requests: no gate waits for it.
+	Weightless bool
 	// Name is the TargetGroupBinding's, in the Service's namespace, after which readiness
 	// gates are named. Empty: it has, or would have, the name of the group.
 	Name string
