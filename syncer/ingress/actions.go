@@ -110,7 +110,9 @@ func (a *actionReader) read(spec actionSpec, at place) Action {
 		return a.readForward(spec, at)
 	case actionRedirect:
 		if spec.RedirectConfig != nil {
-			return Action{Redirect: a.readRedirect(*spec.RedirectConfig, at.at(".redirectConfig"))}
+			redirect := a.readRedirect(*spec.RedirectConfig, at.at(".redirectConfig"))
+			a.member.redirects[redirect] = at.at(".redirectConfig.protocol")
+			return Action{Redirect: redirect}
 		}
 		a.invalid(at.at(".redirectConfig"), "must be given for a redirect")
 	case actionFixedResponse:

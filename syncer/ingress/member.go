@@ -34,7 +34,8 @@ type member struct {
 	tags         map[string]string
 	// defaultAction is nil without spec.defaultBackend.
 	defaultAction *Action
-	rules         []Rule // without priority and tags
+	rules         []Rule              // without priority and tags
+	redirects     map[*Redirect]place // where the member says so
 	groups        map[string]*TargetGroup
 }
 
@@ -44,7 +45,7 @@ func (b *builder) newMember(ing *networkingv1.Ingress) *member {
 		ing:    ing,
 		key:    keyOf(ing),
 		served: slices.Contains(ing.Finalizers, Finalizer(b.in.Group.ID)),
-		groups: map[string]*TargetGroup{},
+		groups: map[string]*TargetGroup{}, redirects: map[*Redirect]place{},
 	}
 	m.params = b.in.Group.Params[m.key]
 	m.class = m.params.texts()

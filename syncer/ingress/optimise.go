@@ -14,17 +14,27 @@ import (
 // AWS Load Balancer Controller drops, and no more: priorities count what is left.
 // What stands is kept in any case.
 func optimise(rules []Rule, port int32, protocol string) []Rule {
-	var kept, redirects []Rule
-	for _, r := range rules {
+	var kept []Rule
+	for _, i := range reached(rules, port, protocol) {
+		kept = append(kept, rules[i])
+	}
+	return splitRules(kept)
+}
+
+// reached returns the indices of the rules that stay.
+func reached(rules []Rule, port int32, protocol string) []int {
+	var kept []int
+	var redirects []Rule
+	for i, r := range rules {
 		if r.Standing == "" && (r.loops(port, protocol) || slices.ContainsFunc(redirects, r.shadowedBy)) {
 			continue
 		}
-		kept = append(kept, r)
+		kept = append(kept, i)
 		if r.Action.Redirect != nil {
 			redirects = append(redirects, r)
 		}
 	}
-	return splitRules(kept)
+	return kept
 }
 
 // loops reports whether a redirect leads some of its requests back to the listener and

@@ -166,7 +166,7 @@ type lateFault struct {
 // late returns the faults that show when all have spoken.
 func (b *builder) late() []lateFault {
 	b.settleDefaults()
-	return slices.Concat(b.lateRedirects(), b.lateDefaults(), b.lateCertificates())
+	return slices.Concat(b.lateRedirects(), b.lateDefaults(), b.lateCertificates(), b.lateFamilies(), b.lateBackends())
 }
 
 // settleDefaults finds whose default backend is used on each port.
