@@ -23,18 +23,19 @@ const module = "github.com/tgsync/tgsync"
 // Imports run one way: from cmd to syncer, from there to its parts, from those
 // to the target value. A package that is not here needs a line here first.
 var law = map[string][]string{
-	"cmd/tgsync":          {"awsapi", "metrics", "syncer", "syncer/endpoints", "syncer/groupbinding", "syncer/ingress", "syncer/lease", "syncer/provision", "syncer/target"},
-	"syncer":              {"awsapi", "metrics", "syncer/endpoints", "syncer/ingress", "syncer/lease", "syncer/opqueue", "syncer/provision", "syncer/readiness", "syncer/target"},
-	"syncer/groupbinding": {"awsapi", "syncer/ingress", "syncer/target"},
-	"syncer/provision":    {"awsapi", "metrics", "syncer/ingress", "syncer/target"},
-	"syncer/readiness":    {"awsapi", "metrics", "syncer/endpoints", "syncer/opqueue", "syncer/target"},
-	"syncer/endpoints":    {"syncer/target"},
-	"syncer/ingress":      {"syncer/target"},
-	"syncer/target":       nil,
-	"syncer/lease":        nil,
-	"syncer/opqueue":      nil,
-	"awsapi":              {"syncer/opqueue", "syncer/target"},
-	"metrics":             nil,
+	"cmd/tgsync":           {"awsapi", "metrics", "syncer", "syncer/endpoints", "syncer/groupbinding", "syncer/ingress", "syncer/lease", "syncer/provision", "syncer/securitygroup", "syncer/target"},
+	"syncer":               {"awsapi", "metrics", "syncer/endpoints", "syncer/ingress", "syncer/lease", "syncer/opqueue", "syncer/provision", "syncer/readiness", "syncer/securitygroup", "syncer/target"},
+	"syncer/groupbinding":  {"awsapi", "syncer/ingress", "syncer/securitygroup", "syncer/target"},
+	"syncer/provision":     {"awsapi", "metrics", "syncer/ingress", "syncer/securitygroup", "syncer/target"},
+	"syncer/securitygroup": {"awsapi", "syncer/ingress"},
+	"syncer/readiness":     {"awsapi", "metrics", "syncer/endpoints", "syncer/opqueue", "syncer/target"},
+	"syncer/endpoints":     {"syncer/target"},
+	"syncer/ingress":       {"syncer/target"},
+	"syncer/target":        nil,
+	"syncer/lease":         nil,
+	"syncer/opqueue":       nil,
+	"awsapi":               {"syncer/opqueue", "syncer/target"},
+	"metrics":              nil,
 }
 
 // pure packages are functions from values to values: no clients, no clock, no
