@@ -57,9 +57,10 @@ func trimSlice(o *discoveryv1.EndpointSlice) {
 	}
 }
 
-// trimNode keeps whether a node is ready.
+// trimNode keeps whether a node is ready, and what machine it is.
 func trimNode(o *corev1.Node) *corev1.Node {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}}
+	node.Spec.ProviderID = o.Spec.ProviderID
 	if status := readyOf(o); status != corev1.ConditionUnknown {
 		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}}
 	}

@@ -17,6 +17,10 @@ const (
 	GatePrefix = "target-health.elbv2.k8s.aws/"
 )
 
+// ownInterface is the annotation of a pod that has a network interface of its own, with
+// security groups of its own, by Amazon's CNI.
+const ownInterface = "vpc.amazonaws.com/pod-eni"
+
 // Pod is what is read of a pod. It stands in the cache instead of the pod: every pod
 // of the cluster is there, and a corev1.Pod takes 1,240 bytes before its first string.
 // A Pod is never changed.
@@ -34,6 +38,7 @@ type Pod struct {
 	ContainersReadySince metav1.Time
 	Terminating          bool // it is being deleted
 	Finished             bool // its containers have ended and are not started again
+	OwnInterface         bool // its address is that of a network interface of its own
 }
 
 // PodOf returns what is read of a pod.
@@ -46,7 +51,7 @@ func PodOf(p *corev1.Pod) *Pod {
 	if pod.Finished {
 		return pod // finished Jobs are kept by the thousand, and no more is read of them
 	}
-	pod.Node = p.Spec.NodeName
+	pod.Node, pod.OwnInterface = p.Spec.NodeName, p.Annotations[ownInterface] != ""
 	for i, ip := range p.Status.PodIPs {
 		if i < len(pod.IPs) {
 			// What does not parse stays the zero address, which is nobody's.
