@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/securitygroup"
 )
 
 // LoadBalancers is what provisioning needs of load balancers. Creating one that
@@ -66,9 +67,27 @@ type ELB interface {
 type SecurityGroups interface {
 	DescribeSecurityGroups(ctx context.Context, vpcID string, tags awsapi.Tags) ([]awsapi.SecurityGroup, error)
 	CreateSecurityGroup(ctx context.Context, g awsapi.SecurityGroup) (id string, err error)
+	DeleteSecurityGroup(ctx context.Context, id string) error
+	// FindSecurityGroups returns those with one of the IDs or values of the tag Name. What
+	// does not exist is left out.
+	FindSecurityGroups(ctx context.Context, vpcID string, ids, names []string) ([]awsapi.SecurityGroup, error)
+	TagSecurityGroup(ctx context.Context, id string, tags awsapi.Tags) error
+}
+
+// SecurityGroupRules is what provisioning needs of inbound rules: each call does all or
+// nothing.
+type SecurityGroupRules interface {
 	AuthorizeIngress(ctx context.Context, id string, permissions []awsapi.Permission) error
 	RevokeIngress(ctx context.Context, id string, permissions []awsapi.Permission) error
-	DeleteSecurityGroup(ctx context.Context, id string) error
+}
+
+// Backend is the security group that the cluster's load balancers share. Get makes it if
+// need be, and fails with securitygroup.ErrGoing while it is being deleted. Seen is told
+// of groups that were read.
+type Backend interface {
+	ID() string // empty: there is none, or it is not known
+	Get(ctx context.Context) (string, error)
+	Seen(groups []awsapi.SecurityGroup)
 }
 
 // Subnets lists where a load balancer can stand.
@@ -79,6 +98,7 @@ type Subnets interface {
 // EC2 is the part of EC2 that provisioning uses.
 type EC2 interface {
 	SecurityGroups
+	SecurityGroupRules
 	Subnets
 }
 
@@ -92,4 +112,6 @@ type Metrics interface {
 var (
 	_ ELB = (*awsapi.ELB)(nil)
 	_ EC2 = (*awsapi.EC2)(nil)
+
+	_ Backend = (*securitygroup.Backend)(nil)
 )

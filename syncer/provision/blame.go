@@ -62,6 +62,9 @@ func (p *pass) blame(cause error) (concerned []*networkingv1.Ingress, reason str
 	if e, ok := errors.AsType[patchError](cause); ok {
 		return slices.DeleteFunc(all, func(ing *networkingv1.Ingress) bool { return ing.UID != e.uid }), e.reason
 	}
+	if e, ok := errors.AsType[groupsError](cause); ok {
+		return slices.DeleteFunc(all, func(ing *networkingv1.Ingress) bool { return !e.namedBy(ing) }), reasonFailedDeploy
+	}
 	id := ""
 	if e, ok := errors.AsType[resourceError](cause); ok {
 		id = e.id

@@ -34,10 +34,6 @@ func diffLoadBalancer(m *ingress.Model, st *stack) []step {
 			after = append(after, deleteLoadBalancer{b, "replaced"})
 		}
 	}
-	group := st.securityGroup(want.SecurityGroups.Managed.Name)
-	if group != nil && !slices.Contains(have.SecurityGroups, group.ID) {
-		steps = append(steps, attachSecurityGroup{have, group.ID})
-	}
 	if missing := missingTags(have.Tags, want.Tags); missing != nil {
 		steps = append(steps, addTags{"load balancer " + have.Name, have.ARN, missing, &have.Tags})
 	}
@@ -80,36 +76,17 @@ func (s createLoadBalancer) do(ctx context.Context, x *executor) error {
 	if err != nil {
 		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
 	}
+	groups, _ := x.stack.groupIDs(s.want.SecurityGroups)
 	b := &balancer{listeners: map[int32]*listener{}}
 	b.LoadBalancer, err = x.elb.CreateLoadBalancer(ctx, awsapi.LoadBalancer{
 		Name: s.want.Name, Type: typeApplication, Scheme: s.want.Scheme, IPAddressType: s.want.IPAddressType,
-		SubnetIDs: ids, SecurityGroups: []string{x.stack.securityGroup(s.want.SecurityGroups.Managed.Name).ID}, Tags: s.want.Tags,
+		SubnetIDs: ids, SecurityGroups: groups, Tags: s.want.Tags,
 	})
 	if err != nil {
 		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
 	}
 	b.Tags = s.want.Tags
 	x.stack.balancers = append(slices.Clone(x.stack.balancers), b)
-	return nil
-}
-
-// attachSecurityGroup adds the managed group to those that a load balancer has.
-// What another tool attached stays: pods may be reachable through it alone.
-type attachSecurityGroup struct {
-	balancer *balancer
-	id       string
-}
-
-func (s attachSecurityGroup) String() string {
-	return "attach security group to load balancer " + s.balancer.Name
-}
-
-func (s attachSecurityGroup) do(ctx context.Context, x *executor) error {
-	ids := append(slices.Clone(s.balancer.SecurityGroups), s.id)
-	if err := x.elb.SetSecurityGroups(ctx, s.balancer.ARN, ids); err != nil {
-		return fmt.Errorf("load balancer %s: %w", s.balancer.Name, err)
-	}
-	s.balancer.SecurityGroups = ids
 	return nil
 }
 

@@ -4,16 +4,21 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
 )
 
-// diffSecurityGroup makes the managed security group and opens what the model
-// opens. Closing comes last, see diffRevocations.
+// diffSecurityGroup makes the managed security group, if the load balancer is to have
+// one, and opens what the model opens. Closing comes last, see diffRevocations.
 func diffSecurityGroup(m *ingress.Model, st *stack) []step {
 	want := m.LoadBalancer.SecurityGroups.Managed
+	if want == nil {
+		return nil
+	}
 	have := st.securityGroup(want.Name)
 	if have == nil {
 		steps := []step{createSecurityGroup{want}}
@@ -22,16 +27,23 @@ func diffSecurityGroup(m *ingress.Model, st *stack) []step {
 		}
 		return steps
 	}
-	if missing := without(permissions(want), have.Ingress); len(missing) > 0 {
-		return []step{grant{want}}
+	var steps []step
+	if missing := missingTags(have.Tags, want.Tags); missing != nil {
+		steps = append(steps, tagSecurityGroup{have, missing})
 	}
-	return nil
+	if missing := without(permissions(want), have.Ingress); len(missing) > 0 {
+		steps = append(steps, grant{want})
+	}
+	return steps
 }
 
 // diffRevocations closes what the model does not open. Whoever else writes to the
 // managed group is undone too: the group is ours.
 func diffRevocations(m *ingress.Model, st *stack) []step {
 	want := m.LoadBalancer.SecurityGroups.Managed
+	if want == nil {
+		return nil
+	}
 	have := st.securityGroup(want.Name)
 	if have == nil || len(without(have.Ingress, permissions(want))) == 0 {
 		return nil
@@ -39,26 +51,50 @@ func diffRevocations(m *ingress.Model, st *stack) []step {
 	return []step{revoke{want}}
 }
 
-// diffUnusedSecurityGroups deletes the security group once there is no load
-// balancer to protect.
+// diffUnusedSecurityGroups deletes the managed security groups that the load balancer
+// is not to have, or all of them once there is none to protect.
 func diffUnusedSecurityGroups(m *ingress.Model, st *stack) []step {
-	if m.LoadBalancer != nil {
-		return nil
-	}
 	var steps []step
 	for _, g := range st.securityGroups {
-		steps = append(steps, deleteSecurityGroup{g})
+		if m.LoadBalancer == nil || !st.wants(m.LoadBalancer, g) {
+			steps = append(steps, deleteSecurityGroup{g})
+		}
 	}
 	return steps
 }
 
-// permissions are the model's in AWS's terms.
+// wants reports whether a load balancer is to have a security group of the stack, or has
+// it for as long as it is not known which others it is to have.
+func (st *stack) wants(lb *ingress.LoadBalancer, g *awsapi.SecurityGroup) bool {
+	if managed := lb.SecurityGroups.Managed; managed != nil && managed.Name == g.Name {
+		return true
+	}
+	_, missing := st.groupIDs(lb.SecurityGroups)
+	return len(missing) > 0
+}
+
+// permissions are the model's in AWS's terms: each once, and addresses as AWS writes
+// them.
 func permissions(want *ingress.SecurityGroup) []awsapi.Permission {
 	out := make([]awsapi.Permission, 0, len(want.Ingress))
 	for _, p := range want.Ingress {
-		out = append(out, awsapi.Permission{Protocol: "tcp", FromPort: p.Port, ToPort: p.Port, CIDR: p.CIDR, CIDRv6: p.CIDRv6})
+		rule := awsapi.Permission{
+			Protocol: "tcp", FromPort: p.Port, ToPort: p.Port, CIDR: canonical(p.CIDR), CIDRv6: canonical(p.CIDRv6), PrefixListID: p.PrefixList,
+		}
+		if !slices.Contains(out, rule) {
+			out = append(out, rule)
+		}
 	}
 	return out
+}
+
+// canonical returns a block without host bits. What is none is returned as it is, and
+// AWS refuses it.
+func canonical(cidr string) string {
+	if p, err := netip.ParsePrefix(cidr); err == nil {
+		return p.Masked().String()
+	}
+	return cidr
 }
 
 // without returns the permissions of a that are not in b. Descriptions do not
@@ -78,7 +114,8 @@ func without(a, b []awsapi.Permission) []awsapi.Permission {
 		}
 	}
 	slices.SortFunc(out, func(p, q awsapi.Permission) int {
-		return cmp.Or(cmp.Compare(p.FromPort, q.FromPort), cmp.Compare(p.CIDR, q.CIDR), cmp.Compare(p.CIDRv6, q.CIDRv6))
+		return cmp.Or(cmp.Compare(p.FromPort, q.FromPort), cmp.Compare(p.CIDR, q.CIDR), cmp.Compare(p.CIDRv6, q.CIDRv6),
+			cmp.Compare(p.PrefixListID, q.PrefixListID), cmp.Compare(p.GroupID, q.GroupID))
 	})
 	return out
 }
@@ -140,6 +177,26 @@ func (s revoke) do(ctx context.Context, x *executor) error {
 		return fmt.Errorf("security group %s: %w", s.want.Name, err)
 	}
 	g.Ingress = without(g.Ingress, extra)
+	return nil
+}
+
+type tagSecurityGroup struct {
+	group *awsapi.SecurityGroup
+	tags  awsapi.Tags
+}
+
+func (s tagSecurityGroup) String() string { return "add tags to security group " + s.group.Name }
+
+func (s tagSecurityGroup) do(ctx context.Context, x *executor) error {
+	if err := x.ec2.TagSecurityGroup(ctx, s.group.ID, s.tags); err != nil {
+		return fmt.Errorf("security group %s: %w", s.group.Name, err)
+	}
+	tags := maps.Clone(s.group.Tags)
+	if tags == nil {
+		tags = awsapi.Tags{}
+	}
+	maps.Copy(tags, s.tags)
+	s.group.Tags = tags
 	return nil
 }
 

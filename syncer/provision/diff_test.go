@@ -63,6 +63,7 @@ func allSteps(m *ingress.Model, st *stack) []string {
 		steps = append(steps, diffTargetGroups(m, st)...)
 		steps = append(steps, diffLoadBalancer(m, st)...)
 		if st.balancer(m.LoadBalancer.Scheme) != nil {
+			steps = append(steps, diffAttachment(m, st)...)
 			steps = append(steps, diffListeners(m, st)...)
 		}
 		steps = append(steps, diffRevocations(m, st)...)
@@ -135,7 +136,7 @@ var diffs = map[string]struct {
 	},
 	"security group detached": {
 		change: func(_ *ingress.Model, st *stack) { st.balancers[0].SecurityGroups = []string{"sg-theirs"} },
-		want:   []string{"attach security group to load balancer lb"},
+		want:   []string{"attach security groups to load balancer lb"},
 	},
 	"another port": {
 		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Listeners[0].Port = 81 },

@@ -14,7 +14,9 @@
 //	rules.go     rules that stand and rules that are wanted -> plan (pure)
 //	steps.go     steps in an order in which nothing refers to what is not there
 //	route.go     the plan of a listener, carried out
+//	protection.go which security groups the load balancer has: managed, named, shared
 //	bindings.go  which Service port feeds which target group: published as soon as groups exist
+//	needs.go     what has to be reachable from it: for package securitygroup, which no pass waits for
 //	status.go    DNS name to the members, then finalizers of those who left
 //	blame.go     what failed, told to those whom it concerns
 //
@@ -44,7 +46,8 @@
 //
 // Only what carries the tags of this cluster and of the group is ever changed or
 // deleted. A name that somebody else has is reported, not adopted. Tags that
-// somebody added, and security groups that somebody attached, stay. Tags of
+// somebody added stay. The security groups of a load balancer are exactly those that its
+// Ingresses ask for, as with LBC. Tags of
 // listeners and rules are written when these are made and not compared later: that
 // would cost a call per 20 rules on every start.
 //

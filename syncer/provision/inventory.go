@@ -21,6 +21,7 @@ type inventory struct {
 	ec2     EC2
 	vpcID   string
 	cluster string
+	backend Backend
 
 	// mu guards the maps below. A stack itself belongs to its worker.
 	mu sync.Mutex
@@ -48,7 +49,7 @@ type owner struct {
 
 func newInventory(o Options) *inventory {
 	return &inventory{
-		elb: o.ELB, ec2: o.EC2, vpcID: o.VPCID, cluster: o.Settings.ClusterName,
+		elb: o.ELB, ec2: o.EC2, vpcID: o.VPCID, cluster: o.Settings.ClusterName, backend: o.Backend,
 		stacks: map[string]*stack{}, tags: map[string]awsapi.Tags{}, names: map[name]owner{},
 	}
 }
@@ -68,6 +69,7 @@ func (i *inventory) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	i.backend.Seen(l.securityGroups)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.enterLocked(l)

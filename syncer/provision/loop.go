@@ -23,6 +23,7 @@ import (
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/securitygroup"
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
@@ -56,6 +57,8 @@ type Options struct {
 	EC2    EC2
 	// Directory knows target groups from before; nil: none.
 	Directory *Directory
+	// Backend is the backend security group; nil: the one that is found by its tags.
+	Backend Backend
 	// Urgent returns the Services of which pods have changed while nobody took care. It
 	// is asked once, at the start: their target groups are found first. Nil: there are
 	// none.
@@ -76,6 +79,7 @@ type Loop struct {
 	inventory *inventory
 	services  *services
 	board     *board
+	needs     *securitygroup.Board
 	groups    atomic.Pointer[map[ingress.GroupID]ingress.Group]
 	read      atomic.Bool // the inventory has been
 	// wake has a capacity of one: a change that nobody has looked at yet stands for
@@ -92,8 +96,12 @@ func New(o Options) *Loop {
 	if o.Directory == nil {
 		o.Directory = NewDirectory(o.ELB, o.Settings.ClusterName, o.Log)
 	}
+	if o.Backend == nil {
+		o.Backend = securitygroup.NewBackend(securitygroup.BackendOptions{EC2: o.EC2, VPCID: o.VPCID, Cluster: o.Settings.ClusterName})
+	}
 	l := &Loop{
-		o: o, inventory: newInventory(o), services: newServices(o.Services, o.GracePeriod), board: newBoard(), wake: make(chan struct{}, 1),
+		needs: securitygroup.NewBoard(),
+		o:     o, inventory: newInventory(o), services: newServices(o.Services, o.GracePeriod), board: newBoard(), wake: make(chan struct{}, 1),
 		dirty: map[string]bool{}, states: map[ingress.GroupID]*state{},
 	}
 	l.groups.Store(&map[ingress.GroupID]ingress.Group{})
@@ -109,6 +117,9 @@ func (l *Loop) Bindings() []target.Binding { return l.board.all.Load().bindings 
 func (l *Loop) Missing() ([]target.Binding, bool) {
 	return l.board.all.Load().missing, l.read.Load()
 }
+
+// Needs tells what has to be reachable from load balancers.
+func (l *Loop) Needs() securitygroup.Source { return l.needs }
 
 // Changed signals that Bindings or Missing may differ. One receiver is served.
 func (l *Loop) Changed() <-chan struct{} { return l.board.changed }
@@ -183,6 +194,7 @@ func (l *Loop) start(ctx context.Context) bool {
 	}
 	l.read.Store(true)
 	l.showStanding(l.inventory.known)
+	l.needs.Complete()
 	l.board.signal() // also that what is missing is known now
 	return true
 }
@@ -191,7 +203,11 @@ func (l *Loop) start(ctx context.Context) bool {
 func (l *Loop) showStanding(stacks func(name string) *stack) {
 	standing := map[string]shown{}
 	for id, g := range *l.groups.Load() {
-		s := bindings(ingress.Build(l.input(g)), stacks(id.String()), nil)
+		m, st := ingress.Build(l.input(g)), stacks(id.String())
+		s := bindings(m, st, nil)
+		if l.read.Load() {
+			l.needs.Show(id.String(), l.needsOf(g, m, st))
+		}
 		if !l.read.Load() {
 			s.missing = nil // nobody knows yet
 		}
@@ -337,6 +353,7 @@ func (l *Loop) drop(ctx context.Context, id ingress.GroupID) {
 	delete(l.states, id)
 	l.mu.Unlock()
 	l.board.show(id.String(), shown{})
+	l.needs.Show(id.String(), nil)
 	if !l.inventory.drop(id.String()) {
 		l.o.Log.WarnContext(ctx, "an Ingress group went without its finalizers; what AWS holds of it stays",
 			slog.String("group", id.String()))

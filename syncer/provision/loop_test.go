@@ -22,7 +22,7 @@ func TestFirstIngress(t *testing.T) {
 		w.start()
 		w.settle()
 		require.Equal(t, []string{
-			"CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "CreateTargetGroup", "CreateTargetGroup",
+			"CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTargetGroup", "CreateTargetGroup",
 			"CreateLoadBalancer", "CreateListener", "CreateRule", "CreateRule",
 		}, w.writes())
 		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 2, "rule": 3}, kinds(w.account()))

@@ -194,6 +194,7 @@ func (p *pass) stack(ctx context.Context) (*stack, error) {
 func (p *pass) publish(st *stack) {
 	name := p.group.ID.String()
 	p.board.show(name, bindings(p.model, st, p.board.of(name)))
+	p.needs.Show(name, p.needsOf(p.group, p.model, st))
 }
 
 // apply brings AWS to the model and returns how many steps that took. If the stack
@@ -205,7 +206,7 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	x := &executor{
-		elb: p.o.ELB, ec2: p.o.EC2, vpcID: p.o.VPCID, inventory: p.inventory, stack: st, group: p.group, log: p.log,
+		elb: p.o.ELB, ec2: p.o.EC2, vpcID: p.o.VPCID, inventory: p.inventory, backend: p.o.Backend, stack: st, group: p.group, log: p.log,
 		owned:    awsapi.Tags{ingress.TagCluster: p.o.Settings.ClusterName, ingress.TagStack: name},
 		publish:  func() { p.publish(st) },
 		announce: func(reason, message string) { p.tell(p.group.Members, corev1.EventTypeNormal, reason, message) },

@@ -28,6 +28,7 @@ type stack struct {
 	balancers      []*balancer
 	targetGroups   map[string]*awsapi.TargetGroup // by name; Tags are filled in
 	securityGroups []*awsapi.SecurityGroup
+	protection     protection
 	listenersRead  bool // and their rules
 	readAt         time.Time
 }

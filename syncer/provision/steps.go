@@ -36,6 +36,7 @@ type executor struct {
 	group     ingress.Group
 	owned     awsapi.Tags // what every resource of this stack carries
 	inventory *inventory
+	backend   Backend
 	stack     *stack
 	log       *slog.Logger
 	// publish is called when the target groups that can be bound may have changed.
@@ -69,12 +70,18 @@ func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 	if err := x.must(ctx, diffSecurityGroup(m, x.stack)); err != nil {
 		return err
 	}
+	if err := x.protect(ctx, m.LoadBalancer); err != nil {
+		return err
+	}
 	if err := x.run(ctx, diffTargetGroups(m, x.stack)); err != nil {
 		return err
 	}
 	// From here on targets can be registered: a new load balancer takes minutes.
 	x.publish()
 	if err := x.must(ctx, diffLoadBalancer(m, x.stack)); err != nil {
+		return err
+	}
+	if err := x.run(ctx, diffAttachment(m, x.stack)); err != nil {
 		return err
 	}
 	if err := x.run(ctx, diffListeners(m, x.stack)); err != nil {
@@ -159,7 +166,7 @@ func (e takenError) Error() string {
 // isRefusal reports whether a step failed in a way that leaves AWS as it was and
 // says nothing about other steps.
 func isRefusal(err error) bool {
-	if isOwn[unresolvedError](err) || isOwn[takenError](err) {
+	if isOwn[unresolvedError](err) || isOwn[takenError](err) || isOwn[groupsError](err) {
 		return true
 	}
 	class := awsapi.ClassOf(err)
@@ -171,7 +178,7 @@ func isRefusal(err error) bool {
 // also where something was to be deleted: AWS gives that answer for what is a
 // second old, too, and believing it would leave the thing behind.
 func keepsPicture(err error) bool {
-	if errors.Is(err, errWaiting) || isOwn[unresolvedError](err) || isOwn[subnetsError](err) {
+	if errors.Is(err, errWaiting) || isOwn[unresolvedError](err) || isOwn[subnetsError](err) || isOwn[groupsError](err) {
 		return true
 	}
 	switch awsapi.ClassOf(err) {

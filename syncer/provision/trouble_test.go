@@ -88,7 +88,7 @@ func TestAuditRepairsDrift(t *testing.T) {
 		listeners, err := w.aws.ELB.DescribeListeners(t.Context(), balancers[0].ARN)
 		require.NoError(t, err)
 		require.NoError(t, w.aws.ELB.DeleteListener(t.Context(), listeners[0].ARN))
-		groups, err := w.aws.EC2.DescribeSecurityGroups(t.Context(), vpcID, awsapi.Tags{ingress.TagCluster: cluster})
+		groups, err := w.aws.EC2.DescribeSecurityGroups(t.Context(), vpcID, awsapi.Tags{ingress.TagStack: "demo0/first"})
 		require.NoError(t, err)
 		require.NoError(t, w.aws.EC2.AuthorizeIngress(t.Context(), groups[0].ID, []awsapi.Permission{
 			{Protocol: "tcp", FromPort: 22, ToPort: 22, CIDR: "0.0.0.0/0"},

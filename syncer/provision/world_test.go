@@ -311,7 +311,9 @@ func (w *world) account() []string {
 	securityGroups, err := w.aws.EC2.DescribeSecurityGroups(ctx, vpcID, awsapi.Tags{ingress.TagCluster: cluster})
 	require.NoError(w.t, err)
 	for _, g := range securityGroups {
-		lines = append(lines, fmt.Sprintf("security group %s %v", g.Name, g.Ingress))
+		if g.Tags[ingress.TagStack] != "" { // the backend group is all groups'
+			lines = append(lines, fmt.Sprintf("security group %s %v", g.Name, g.Ingress))
+		}
 	}
 	targetGroups, err := w.aws.ELB.DescribeTargetGroups(ctx)
 	require.NoError(w.t, err)
