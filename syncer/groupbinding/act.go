@@ -204,15 +204,17 @@ func (o *Object) statusWith(c metav1.Condition) Status {
 // record writes the events of a verdict that is new.
 func (l *Loop) record(v *verdict) {
 	o := v.object
-	ref := &corev1.ObjectReference{APIVersion: Resource.GroupVersion().String(), Kind: kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID}
 	eventType := corev1.EventTypeWarning
 	if v.ready || v.reason == reasonDraining {
 		eventType = corev1.EventTypeNormal
 	}
-	l.o.Events.Event(ref, eventType, v.reason, v.message)
-	if v.note != "" {
-		l.o.Events.Event(ref, corev1.EventTypeWarning, reasonNoNetworking, v.note)
-	}
+	ref := o.reference()
+	l.o.Events.Event(&ref, eventType, v.reason, v.message)
+}
+
+// reference is what events are about.
+func (o *Object) reference() corev1.ObjectReference {
+	return corev1.ObjectReference{APIVersion: Resource.GroupVersion().String(), Kind: kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID}
 }
 
 func conditionOf(o *Object) *metav1.Condition {

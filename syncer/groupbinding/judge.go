@@ -29,7 +29,6 @@ const (
 	reasonTaken        = "TargetGroupTaken"
 	reasonDraining     = "Draining"
 	reasonFinalizer    = "FailedAddFinalizer"
-	reasonNoNetworking = "NetworkingNotApplied"
 )
 
 // readyType is the condition that we write.
@@ -53,8 +52,7 @@ type verdict struct {
 	// binding is set for bind and drain.
 	binding target.Binding
 	ready   bool
-	problem        // what is said of it; without a reason, nothing is
-	note    string // what is asked for and not done although it is bound; empty: nothing
+	problem // what is said of it; without a reason, nothing is
 }
 
 // problem is why something is not as the object asks, in a word and a sentence.
@@ -126,10 +124,6 @@ func (in *input) tell(v *verdict) {
 	v.ready, v.problem = true, problem{reasonBound, "the targets of target group " + v.binding.GroupName + " are those of the Service"}
 	if p := backend(in.service(v.object.service()), v.object); p.is() {
 		v.ready, v.problem = false, p
-	}
-	if v.object.Spec.Networking != nil {
-		v.note = "spec.networking: rules of security groups are not applied yet: open the pods' ports to the load balancer yourself"
-		v.message += "; " + v.note
 	}
 }
 

@@ -124,7 +124,6 @@ func TestJudge(t *testing.T) {
 		"port by name":             {change: func(o *Object) { o.Spec.ServiceRef.Port = intstr.FromString("web") }, finding: good, action: bind, ready: true, reason: "Bound"},
 		"no such port":             {change: func(o *Object) { o.Spec.ServiceRef.Port = intstr.FromInt32(81) }, finding: good, action: bind, reason: "BackendNotFound", says: "spec.serviceRef.port: Service demo/echo has no port 81"},
 		"no such Service":          {change: func(o *Object) { o.Spec.ServiceRef.Name = "x" }, finding: good, action: bind, reason: "BackendNotFound", says: "spec.serviceRef.name: Service demo/x"},
-		"rules are asked for":      {change: func(o *Object) { o.Spec.Networking = &struct{}{} }, finding: good, action: bind, ready: true, reason: "Bound", says: "spec.networking"},
 		"another account":          {change: func(o *Object) { o.Spec.RoleARN = "arn:aws:iam::1:role/x" }, finding: good, reason: "NotSupported", says: "spec.iamRoleArnToAssume"},
 	}
 	for name, tt := range tests {
@@ -234,7 +233,7 @@ func TestRead(t *testing.T) {
 	require.Equal(t, &Object{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "a", UID: "u", ResourceVersion: "7", Generation: 3, Finalizers: []string{Finalizer}},
 		Spec: Spec{
-			TargetGroupARN: arnOfG, TargetType: "ip", VPCID: "vpc-1", IPAddressType: "ipv4", Networking: &struct{}{},
+			TargetGroupARN: arnOfG, TargetType: "ip", VPCID: "vpc-1", IPAddressType: "ipv4", Networking: &Networking{Ingress: []NetworkingRule{}},
 			ServiceRef: ServiceRef{Name: "echo", Port: intstr.FromInt32(80)},
 		},
 		Status: Status{Conditions: []metav1.Condition{{Type: "Ready", Status: "True"}}},

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/securitygroup"
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
@@ -56,6 +57,7 @@ type Options struct {
 type Loop struct {
 	o      Options
 	board  *board
+	needs  *securitygroup.Board
 	finder *finder
 	begun  time.Time // when Run began
 	said   map[types.UID]said
@@ -66,7 +68,7 @@ type Loop struct {
 
 // New returns a Loop. Run does the work.
 func New(o Options) *Loop {
-	return &Loop{o: o, board: newBoard(o.Provisioned), finder: newFinder(o.AWS, o.Log), said: map[types.UID]said{}, wake: make(chan struct{}, 1)}
+	return &Loop{o: o, board: newBoard(o.Provisioned), needs: securitygroup.NewBoard(), finder: newFinder(o.AWS, o.Log), said: map[types.UID]said{}, wake: make(chan struct{}, 1)}
 }
 
 // Bindings returns which Service ports feed which target groups now: the
@@ -80,6 +82,9 @@ func (l *Loop) Missing() ([]target.Binding, bool) {
 	all := l.board.all.Load()
 	return all.missing, all.complete
 }
+
+// Needs tells what has to be reachable by TargetGroupBindings.
+func (l *Loop) Needs() securitygroup.Source { return l.needs }
 
 // Changed signals that Bindings or Missing differ. One receiver is served.
 func (l *Loop) Changed() <-chan struct{} { return l.board.changed }
@@ -175,6 +180,7 @@ func (l *Loop) pass(ctx context.Context) (next time.Time) {
 	l.show(verdicts)
 	sooner(l.act(ctx, verdicts))
 	l.show(verdicts)
+	l.needs.Complete()
 	return next
 }
 
@@ -240,6 +246,7 @@ func (l *Loop) show(verdicts []verdict) {
 		}
 	}
 	l.board.show(s)
+	l.needs.Show(kind, needs(verdicts))
 }
 
 // forget drops what was said of objects that are gone.

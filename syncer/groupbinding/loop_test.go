@@ -318,8 +318,6 @@ func TestLeftOfAService(t *testing.T) {
 		w.start()
 		require.Equal(t, bothPods, w.registered(arn))
 		require.Contains(t, w.ready("k8s-nlb"), "True Bound")
-		require.Contains(t, w.ready("k8s-nlb"), "spec.networking: rules of security groups are not applied yet")
-		require.Contains(t, w.said()[1], "Warning NetworkingNotApplied")
 		require.NoError(t, w.aws.ELB.DeleteTargetGroup(t.Context(), arn))
 		w.pass(time.Hour)
 		require.Contains(t, w.ready("k8s-nlb"), "False TargetGroupNotFound")

@@ -45,7 +45,7 @@ type Spec struct {
 	TargetType          string                `json:"targetType"` // instance, ip; empty: the group's
 	TargetGroupProtocol string                `json:"targetGroupProtocol"`
 	ServiceRef          ServiceRef            `json:"serviceRef"`
-	Networking          *struct{}             `json:"networking"` // nil: no rules are asked for
+	Networking          *Networking           `json:"networking"` // nil: no rules are asked for
 	NodeSelector        *metav1.LabelSelector `json:"nodeSelector"`
 	IPAddressType       string                `json:"ipAddressType"` // ipv4, ipv6; empty: the group's
 	VPCID               string                `json:"vpcID"`         // empty: the group's
