@@ -17,6 +17,7 @@ import (
 	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/provision"
+	"github.com/tgsync/tgsync/syncer/securitygroup"
 )
 
 // lead does the leader's work until ctx ends. All that it needs beside the caches is
@@ -27,7 +28,8 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 		d.log.WarnContext(ctx, "the caches do not follow the cluster; the work begins all the same")
 	}
 	liveSince := d.liveSince(term)
-	loop := d.newProvision(liveSince)
+	backend := d.newBackend()
+	loop := d.newProvision(liveSince, backend)
 	bindings := d.newGroupBindings(loop)
 	stop, err := d.informers.OnModelChange(func(namespace string) {
 		loop.Wake(namespace)
@@ -37,6 +39,12 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	guards := d.newSecurityGroups(backend, loop.Needs(), bindings.Needs())
+	unreach, err := d.informers.OnReachChange(guards.Wake)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unreach()) }()
 	s, err := syncer.New(syncer.Options{
 		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: bindings, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
@@ -53,6 +61,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return loop.Run(ctx) })
 	g.Go(func() error { return bindings.Run(ctx) })
+	g.Go(func() error { return guards.Run(ctx) })
 	g.Go(func() error { return s.Run(ctx) })
 	return g.Wait()
 }
@@ -68,7 +77,7 @@ func (d *parts) liveSince(term lease.Term) time.Time {
 }
 
 // newProvision builds the provisioning loop of a term.
-func (d *parts) newProvision(liveSince time.Time) *provision.Loop {
+func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *provision.Loop {
 	urgent := func() map[types.NamespacedName]bool { return d.informers.ChangedSince(liveSince) }
 	if liveSince.IsZero() {
 		urgent = nil
@@ -87,12 +96,35 @@ func (d *parts) newProvision(liveSince time.Time) *provision.Loop {
 		ELB:       d.clients.aws.ELB,
 		EC2:       d.clients.aws.EC2,
 		Directory: d.directory,
+		Backend:   backend,
 		Urgent:    urgent,
 		Metrics:   d.metrics,
 		Log:       d.log,
 
 		AuditInterval: d.config.ProvisionAuditInterval,
 		GracePeriod:   d.config.GracePeriod,
+	})
+}
+
+// newBackend builds the backend security group of a term.
+func (d *parts) newBackend() *securitygroup.Backend {
+	return securitygroup.NewBackend(securitygroup.BackendOptions{EC2: d.clients.aws.EC2, VPCID: d.vpcID, Cluster: d.config.ClusterName})
+}
+
+// newSecurityGroups builds the loop of a term that opens the way to pods.
+func (d *parts) newSecurityGroups(backend *securitygroup.Backend, needs ...securitygroup.Source) *securitygroup.Loop {
+	return securitygroup.New(securitygroup.Options{
+		EC2:           d.clients.aws.EC2,
+		VPCID:         d.vpcID,
+		Cluster:       d.config.ClusterName,
+		Sources:       needs,
+		Pods:          d.informers.PodsBehind,
+		Node:          d.informers.NodeBehind,
+		Synced:        d.informers.HasSynced,
+		Backend:       backend,
+		AuditInterval: d.config.ProvisionAuditInterval,
+		Events:        d.recorder(),
+		Log:           d.log,
 	})
 }
 
