@@ -174,13 +174,27 @@ func (m *Metrics) GuardHolds(guard string) { m.guardHolds.WithLabelValues(guard)
 // scrape: leading can end without anything happening.
 func (m *Metrics) WatchLeader(leads func() bool) {
 	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "leader", Help: "1 if this process holds the Lease and may change AWS and Kubernetes, 0 if not.",
-	}, func() float64 {
-		if leads() {
+		Namespace: namespace, Name: "leader", Help: "1 if this process holds the Lease: of all replicas, it alone may change AWS and Kubernetes. 0 if not.",
+	}, gauge(leads))
+}
+
+// WatchAside shows whether another controller keeps this process from writing. The
+// function is asked at every scrape.
+func (m *Metrics) WatchAside(aside func() bool) {
+	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "standing_aside",
+		Help: "1 while the AWS Load Balancer Controller renews its Lease, or may: then nothing is written to AWS or Kubernetes. 0 if not.",
+	}, gauge(aside))
+}
+
+// gauge is 1 while something is so.
+func gauge(is func() bool) func() float64 {
+	return func() float64 {
+		if is() {
 			return 1
 		}
 		return 0
-	})
+	}
 }
 
 // Request records one attempt of a request to AWS.

@@ -31,8 +31,8 @@
 // is decided by package provision, a loop of its own with a budget of its own: endpoints
 // never wait for it. Package groupbinding adds the groups that people make themselves.
 //
-// A Syncer lives for one term of leading (package lease): it is built on informers
-// that are full, and everything that it believed ends with it. On a standby the
+// A Syncer lives for one term of leading (package lease), or less if another controller
+// comes back (package standaside): it is built on informers that are full, and everything that it believed ends with it. On a standby the
 // informers run alone.
 //
 // # Rules
@@ -88,6 +88,7 @@
 //	groupbinding.Watch    cmd/tgsync        its context ends             the API server
 //	groupbinding.Loop     cmd/tgsync, in    its context ends             AWS, tokens, the API server
 //	                      a term
+//	standaside.Watch.Run  cmd/tgsync        its context ends             the API server
 //	Candidate.Run         cmd/tgsync        its context ends and the     the API server
 //	                                        term's work has returned
 package syncer

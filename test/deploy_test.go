@@ -132,7 +132,7 @@ func TestManifestsRejectUnknownFields(t *testing.T) {
 // TestManifestsRoleIsNarrow keeps wildcards and deletion out of the roles, but for the
 // TargetGroupBindings that were left.
 func TestManifestsRoleIsNarrow(t *testing.T) {
-	for _, rule := range slices.Concat(only[*rbacv1.ClusterRole](t).Rules, only[*rbacv1.Role](t).Rules) {
+	for _, rule := range slices.Concat(only[*rbacv1.ClusterRole](t).Rules, rolesRules(t)) {
 		require.NotContains(t, rule.APIGroups, "*")
 		require.NotContains(t, rule.Resources, "*")
 		if !slices.Equal(rule.Resources, []string{"targetgroupbindings"}) {
@@ -141,6 +141,15 @@ func TestManifestsRoleIsNarrow(t *testing.T) {
 		require.Subset(t, []string{"get", "list", "watch", "create", "update", "patch", "delete"}, rule.Verbs)
 		require.NotContains(t, rule.Resources, "secrets")
 	}
+}
+
+// rolesRules returns the rules of all Roles.
+func rolesRules(t *testing.T) (rules []rbacv1.PolicyRule) {
+	t.Helper()
+	for _, role := range ofType[*rbacv1.Role](manifests(t)) {
+		rules = append(rules, role.Rules...)
+	}
+	return rules
 }
 
 // TestManifestsRoleAllowsWhatIsWatched: no cache without permission, no permission to
@@ -181,7 +190,7 @@ func TestManifestsRoleAllowsWhatIsWatched(t *testing.T) {
 
 // TestManifestsSetWhatIsRead finds variables that the daemon would not look at.
 func TestManifestsSetWhatIsRead(t *testing.T) {
-	source := readFile(t, "cmd/tgsync/config.go")
+	source := settingsSource(t)
 	known := map[string]bool{}
 	for _, match := range regexp.MustCompile(`env:"(TGSYNC_[A-Z_]+)[,"]`).FindAllStringSubmatch(source, -1) {
 		known[match[1]] = true
@@ -196,15 +205,48 @@ func TestManifestsSetWhatIsRead(t *testing.T) {
 	}
 }
 
-// TestManifestsAllowTheLease: the Role is for the Lease that the daemon uses if
+// TestManifestsAllowTheLeases: the Roles are for the Leases that the daemon uses if
 // nothing else is set.
-func TestManifestsAllowTheLease(t *testing.T) {
-	name := regexp.MustCompile(`env:"TGSYNC_LEASE_NAME" envDefault:"([^"]+)"`).FindStringSubmatch(readFile(t, "cmd/tgsync/config.go"))
-	require.Len(t, name, 2)
-	role := only[*rbacv1.Role](t)
-	require.Equal(t, only[*appsv1.Deployment](t).Namespace, role.Namespace)
-	require.Len(t, role.Rules, 2)
-	require.Equal(t, []string{name[1]}, role.Rules[1].ResourceNames)
+func TestManifestsAllowTheLeases(t *testing.T) {
+	roles, bindings := ofType[*rbacv1.Role](manifests(t)), ofType[*rbacv1.RoleBinding](manifests(t))
+	require.Len(t, roles, 2)
+	require.Len(t, bindings, 2)
+	for n, role := range roles {
+		require.Equal(t, role.Namespace, bindings[n].Namespace)
+		require.Equal(t, role.Name, bindings[n].RoleRef.Name)
+		require.Equal(t, only[*rbacv1.ClusterRoleBinding](t).Subjects, bindings[n].Subjects)
+	}
+	ours, others := roles[0], roles[1]
+	require.Equal(t, only[*appsv1.Deployment](t).Namespace, ours.Namespace)
+	require.Len(t, ours.Rules, 2)
+	require.Equal(t, []string{settingDefault(t, "TGSYNC_LEASE_NAME")}, ours.Rules[1].ResourceNames)
+	require.Equal(t, settingDefault(t, "TGSYNC_LBC_LEASE_NAMESPACE"), others.Namespace)
+	require.Equal(t, []rbacv1.PolicyRule{{
+		APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"},
+		ResourceNames: []string{settingDefault(t, "TGSYNC_LBC_LEASE_NAME")}, Verbs: []string{"get", "watch"},
+	}}, others.Rules)
+}
+
+// settingDefault returns the default of a setting.
+func settingDefault(t *testing.T, name string) string {
+	t.Helper()
+	found := regexp.MustCompile(`env:"` + name + `" envDefault:"([^"]+)"`).FindStringSubmatch(settingsSource(t))
+	require.Len(t, found, 2)
+	return found[1]
+}
+
+// settingsSource returns the source in which the settings are declared.
+func settingsSource(t *testing.T) string {
+	t.Helper()
+	paths, err := filepath.Glob(root + "/cmd/tgsync/config*.go")
+	require.NoError(t, err)
+	var source strings.Builder
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		source.Write(text)
+	}
+	return source.String()
 }
 
 // statement is one statement of an IAM policy.

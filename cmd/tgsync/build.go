@@ -15,9 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/awsapi"
@@ -26,13 +24,7 @@ import (
 	"github.com/tgsync/tgsync/syncer/groupbinding"
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/provision"
-)
-
-// client-go's own default of 5 requests a second is made for command lines. The
-// API server's priority and fairness protects it from us; this is a safety net.
-const (
-	kubeQPS   = 50
-	kubeBurst = 100
+	"github.com/tgsync/tgsync/syncer/standaside"
 )
 
 // namespaceFile is where a pod finds its namespace.
@@ -52,17 +44,19 @@ type parts struct {
 	directory *provision.Directory
 	candidate *lease.Candidate
 	fence     *lease.Fence
+	aside     *standaside.Watch
 	server    *metrics.Server
 	syncer    atomic.Pointer[syncer.Syncer] // of this term; nil: a standby's
 }
 
 // clients are the daemon's ways to the outside. What changes something passes the
-// fence, but for the Lease itself.
+// fence, but for the Lease itself, and stands aside, but for that and events.
 type clients struct {
 	watches *syncer.Watches // those of kube
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface // for kinds that are not Kubernetes' own
 	leases  coordinationv1.LeasesGetter
+	events  typedcorev1.EventsGetter
 	pods    typedcorev1.PodsGetter // for conditions: many at once, and none may wait
 	aws     *awsapi.Clients
 }
@@ -72,7 +66,10 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	d := &parts{config: c, log: log, vpcID: c.VPCID, metrics: metrics.New(version)}
 	d.fence = lease.NewFence(c.LeaseDuration)
 	var err error
-	if d.clients, err = connect(ctx, c, d.fence, d.metrics); err != nil {
+	if d.config.LeaseNamespace, err = leaseNamespace(c); err != nil {
+		return nil, err
+	}
+	if err = d.connect(ctx); err != nil {
 		return nil, err
 	}
 	if d.vpcID == "" {
@@ -91,13 +88,14 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	if d.bindings, err = groupbinding.NewWatch(d.clients.dynamic, name, log); err != nil {
 		return nil, err
 	}
-	if d.candidate, err = newCandidate(c, d.clients, d.fence, log); err != nil {
+	if d.candidate, err = newCandidate(d.config, d.clients, d.fence, log); err != nil {
 		return nil, err
 	}
 	d.directory = provision.NewDirectory(d.clients.aws.ELB, c.ClusterName, log)
 	d.events = record.NewBroadcaster(record.WithContext(ctx))
-	d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: d.clients.kube.CoreV1().Events("")})
+	d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: d.clients.events.Events("")})
 	d.metrics.WatchLeader(d.fence.Open)
+	d.metrics.WatchAside(d.aside.Aside)
 	for _, op := range syncer.Operations() {
 		d.metrics.WatchPending(op,
 			func() int { groups, _ := d.pending(op); return groups },
@@ -115,19 +113,23 @@ func newCandidate(c config, cl clients, fence *lease.Fence, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	namespace := c.LeaseNamespace
-	if namespace == "" {
-		text, err := os.ReadFile(namespaceFile)
-		if err != nil {
-			return nil, fmt.Errorf("TGSYNC_LEASE_NAMESPACE is not set, and this is no pod: %w", err)
-		}
-		namespace = strings.TrimSpace(string(text))
-	}
 	return lease.New(lease.Options{
-		Client: cl.leases, Watcher: cl.kube.CoordinationV1(), Namespace: namespace, Name: c.LeaseName, Identity: identity,
+		Client: cl.leases, Watcher: cl.kube.CoordinationV1(), Namespace: c.LeaseNamespace, Name: c.LeaseName, Identity: identity,
 		Duration: c.LeaseDuration, RenewDeadline: c.LeaseRenewDeadline, RetryPeriod: c.LeaseRetryPeriod,
 		Fence: fence, Log: log,
 	}), nil
+}
+
+// leaseNamespace returns where the Lease is.
+func leaseNamespace(c config) (string, error) {
+	if c.LeaseNamespace != "" {
+		return c.LeaseNamespace, nil
+	}
+	text, err := os.ReadFile(namespaceFile)
+	if err != nil {
+		return "", fmt.Errorf("TGSYNC_LEASE_NAMESPACE is not set, and this is no pod: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // ready returns why the daemon cannot do its work yet. A standby is ready: it could
@@ -137,38 +139,4 @@ func (d *parts) ready() error {
 		return errors.New("the caches are not full yet")
 	}
 	return nil
-}
-
-// connect makes the clients. It calls nobody, except for what the SDK needs to
-// know about its surroundings.
-func connect(ctx context.Context, c config, fence *lease.Fence, m *metrics.Metrics) (cl clients, err error) {
-	// An empty path means the service account of the pod.
-	rc, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig)
-	if err != nil {
-		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
-	}
-	rc.QPS, rc.Burst, rc.UserAgent = kubeQPS, kubeBurst, "tgsync/"+version
-	// A renewal waits for no other request, and one that hangs leaves time for another
-	// before the deadline.
-	renewals := rest.CopyConfig(rc)
-	renewals.QPS, renewals.Timeout = -1, c.LeaseRenewDeadline/2
-	if cl.leases, err = coordinationv1.NewForConfig(renewals); err != nil {
-		return cl, fmt.Errorf("configure the client for the Lease: %w", err)
-	}
-	rc.Wrap(fence.Wrap)
-	cl.watches = &syncer.Watches{}
-	rc.Wrap(cl.watches.Wrap)
-	if cl.kube, err = kubernetes.NewForConfig(rc); err != nil {
-		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
-	}
-	if cl.dynamic, err = dynamic.NewForConfig(rc); err != nil {
-		return cl, fmt.Errorf("configure the Kubernetes client: %w", err)
-	}
-	patches := rest.CopyConfig(rc)
-	patches.QPS = -1
-	if cl.pods, err = typedcorev1.NewForConfig(patches); err != nil {
-		return cl, fmt.Errorf("configure the client for Pods: %w", err)
-	}
-	cl.aws, err = awsapi.New(ctx, awsapi.Options{Observer: m, Fence: fence.Check, Share: c.APIShare, Version: version})
-	return cl, err
 }

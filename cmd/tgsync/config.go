@@ -32,6 +32,8 @@ type config struct {
 	LeaseDuration          time.Duration `env:"TGSYNC_LEASE_DURATION" envDefault:"6s" doc:"How long after its last renewal of the Lease a leader that is gone is replaced, in whole seconds. A clean stop gives the Lease up at once."`
 	LeaseRenewDeadline     time.Duration `env:"TGSYNC_LEASE_RENEW_DEADLINE" envDefault:"4s" doc:"How long a leader tries to renew the Lease before it ends its work: at most nine tenths of the duration less the retry period."`
 	LeaseRetryPeriod       time.Duration `env:"TGSYNC_LEASE_RETRY_PERIOD" envDefault:"1s" doc:"Time between two renewals; a standby that cannot watch the Lease looks at it as often, or half as often. Less than the renew deadline / 1.2."`
+	LBCLeaseName           string        `env:"TGSYNC_LBC_LEASE_NAME" envDefault:"aws-load-balancer-controller-leader" doc:"Name of the AWS Load Balancer Controller's Lease. While that is renewed, nothing is written. Set to nothing: not looked for."`
+	LBCLeaseNamespace      string        `env:"TGSYNC_LBC_LEASE_NAMESPACE" envDefault:"kube-system" doc:"Namespace of the AWS Load Balancer Controller's Lease: its own, or its --leader-election-namespace."`
 	PodName                string        `env:"POD_NAME" doc:"Names the holder of the Lease, with something random added. Empty: the host's name."`
 	MetricsAddress         string        `env:"TGSYNC_METRICS_ADDRESS" envDefault:":8080" doc:"Where /metrics, /targets, /healthz and /readyz are served."`
 	LogLevel               slog.Level    `env:"TGSYNC_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
@@ -70,6 +72,12 @@ func loadConfig(environ map[string]string) (config, error) {
 			return c, errors.Join(all.Errors...)
 		}
 		return c, err
+	}
+	// What is set to nothing on purpose has no default.
+	for setting, field := range map[string]*string{"TGSYNC_LBC_LEASE_NAME": &c.LBCLeaseName} {
+		if value, set := environ[setting]; set && value == "" {
+			*field = ""
+		}
 	}
 	return c, c.validate()
 }

@@ -14,6 +14,7 @@ func TestLoadConfig(t *testing.T) {
 	require.Equal(t, config{
 		ClusterName: "demo", IngressClass: "alb", BatchSize: 200, BatchInterval: 200 * time.Millisecond,
 		LeaseName: "tgsync", LeaseDuration: 6 * time.Second, LeaseRenewDeadline: 4 * time.Second, LeaseRetryPeriod: time.Second,
+		LBCLeaseName: "aws-load-balancer-controller-leader", LBCLeaseNamespace: "kube-system",
 		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, GracePeriod: time.Minute, FailOpen: true, GateLatch: true, GateTimeout: 10 * time.Minute, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
 	}, c)
 }
@@ -28,6 +29,13 @@ func TestLoadConfigInAPod(t *testing.T) {
 	c, err = loadConfig(environ)
 	require.NoError(t, err)
 	require.Equal(t, "elsewhere", c.LeaseNamespace)
+}
+
+func TestLoadConfigSetToNothing(t *testing.T) {
+	c, err := loadConfig(map[string]string{"TGSYNC_CLUSTER_NAME": "demo", "TGSYNC_LBC_LEASE_NAME": "", "TGSYNC_LEASE_NAME": ""})
+	require.NoError(t, err)
+	require.Empty(t, c.LBCLeaseName)
+	require.Equal(t, "tgsync", c.LeaseName)
 }
 
 func TestLoadConfigNamesEveryProblemAtOnce(t *testing.T) {

@@ -44,11 +44,12 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 		d.directory.Run(ctx, c.ProvisionAuditInterval, func() bool { return d.syncer.Load() == nil })
 		return nil
 	})
+	g.Go(func() error { return d.aside.Run(ctx) })
 	g.Go(func() error {
 		// Whoever leads must know the cluster: a process with empty caches does not
 		// stand for election.
 		cache.WaitForCacheSync(ctx.Done(), d.informers.HasSynced)
-		return d.candidate.Run(ctx, d.lead)
+		return d.candidate.Run(ctx, d.aside.Work(d.lead))
 	})
 	err = g.Wait()
 	log.InfoContext(ctx, "tgsync stopped")

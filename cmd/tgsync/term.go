@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
@@ -193,4 +195,16 @@ func stateNames() []string {
 // recorder returns what events are told to.
 func (d *parts) recorder() record.EventRecorder {
 	return d.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "tgsync"})
+}
+
+// tellAside tells of the leader's work that waits for another controller, or goes on.
+// It is an event of our Lease: the work is nobody's but the leader's, whoever that is.
+func (d *parts) tellAside(ctx context.Context, reason, message string) {
+	d.log.InfoContext(ctx, message, slog.String("reason", reason))
+	held, err := d.clients.leases.Leases(d.config.LeaseNamespace).Get(ctx, d.config.LeaseName, metav1.GetOptions{})
+	if err != nil {
+		d.log.WarnContext(ctx, "cannot tell why nothing is written", slog.Any("error", err))
+		return
+	}
+	d.recorder().Event(held, corev1.EventTypeNormal, reason, message)
 }
