@@ -25,8 +25,8 @@ const module = "github.com/tgsync/tgsync"
 var law = map[string][]string{
 	"cmd/tgsync":           {"awsapi", "metrics", "syncer", "syncer/endpoints", "syncer/groupbinding", "syncer/ingress", "syncer/lease", "syncer/provision", "syncer/securitygroup", "syncer/standaside", "syncer/target"},
 	"syncer":               {"awsapi", "metrics", "syncer/endpoints", "syncer/ingress", "syncer/lease", "syncer/opqueue", "syncer/provision", "syncer/readiness", "syncer/securitygroup", "syncer/target"},
-	"syncer/groupbinding":  {"awsapi", "syncer/ingress", "syncer/securitygroup", "syncer/target"},
-	"syncer/provision":     {"awsapi", "metrics", "syncer/ingress", "syncer/securitygroup", "syncer/target"},
+	"syncer/groupbinding":  {"awsapi", "syncer/ingress", "syncer/securitygroup", "syncer/target", "syncer/webhook"},
+	"syncer/provision":     {"awsapi", "metrics", "syncer/ingress", "syncer/securitygroup", "syncer/target", "syncer/webhook"},
 	"syncer/securitygroup": {"awsapi", "syncer/ingress"},
 	"syncer/readiness":     {"awsapi", "metrics", "syncer/endpoints", "syncer/opqueue", "syncer/target"},
 	"syncer/endpoints":     {"syncer/target"},
@@ -37,6 +37,7 @@ var law = map[string][]string{
 	"awsapi":               {"syncer/opqueue", "syncer/target"},
 	"metrics":              nil,
 	"syncer/standaside":    {"syncer/lease"},
+	"syncer/webhook":       nil,
 }
 
 // pure packages are functions from values to values: no clients, no clock, no

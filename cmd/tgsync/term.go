@@ -138,6 +138,7 @@ func (d *parts) newGroupBindings(provisioned groupbinding.Source) *groupbinding.
 		Services:    d.informers.Services.Lister(),
 		Synced:      d.informers.HasSynced,
 		Client:      d.clients.dynamic,
+		Webhooks:    d.clients.kube.AdmissionregistrationV1(),
 		Events:      d.recorder(),
 		AWS:         d.clients.aws.ELB,
 		Drained: func(groupARN string) bool {

@@ -15,6 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tgsync/tgsync/syncer/webhook"
 )
 
 // Sizes and times of writes.
@@ -37,6 +39,9 @@ type said struct {
 	at        time.Time
 	finalized time.Time // when the finalizer was added
 	released  bool      // it is off, whatever the cache shows
+	// emptied is its group, and the finalizer could not be taken off. Nobody binds the
+	// group since, so the syncer knows nothing of it.
+	emptied bool
 }
 
 // act does what verdicts ask for beside bindings, and returns when to look again; zero:
@@ -55,7 +60,10 @@ func (l *Loop) act(ctx context.Context, verdicts []verdict) (next time.Time) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.action == drain {
-			if l.o.Drained(v.binding.GroupARN) {
+			mu.Lock()
+			emptied := l.said[v.object.UID].emptied
+			mu.Unlock()
+			if emptied || l.o.Drained(v.binding.GroupARN) {
 				v.action, v.problem = release, problem{}
 			}
 			again(lookAtDraining)
@@ -86,6 +94,9 @@ func (l *Loop) change(ctx context.Context, v *verdict, mu *sync.Mutex) error {
 		return l.finalize(ctx, v, mu)
 	case release:
 		err := l.setFinalizers(ctx, o, slices.DeleteFunc(slices.Clone(o.Finalizers), func(f string) bool { return f == Finalizer }))
+		if webhook.Is(err) { // somebody has to do something
+			l.stuck(v, err, mu)
+		}
 		if err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
@@ -100,6 +111,16 @@ func (l *Loop) change(ctx context.Context, v *verdict, mu *sync.Mutex) error {
 	case leave, drain:
 	}
 	return nil
+}
+
+// stuck notes that an object cannot be let go before somebody does something, and tells.
+func (l *Loop) stuck(v *verdict, err error, mu *sync.Mutex) {
+	v.action, v.problem = leave, problem{reasonCleanup, "cannot remove the finalizer " + Finalizer + ": " + err.Error()}
+	mu.Lock()
+	defer mu.Unlock()
+	s := l.said[v.object.UID]
+	s.emptied = true
+	l.said[v.object.UID] = s
 }
 
 // finalize adds the finalizer. That it could not is told, unless the cache was only
@@ -153,6 +174,7 @@ func (l *Loop) patch(ctx context.Context, o *Object, patch map[string]any, subre
 		_, err = l.o.Client.Resource(Resource).Namespace(o.Namespace).Patch(ctx, o.Name, types.MergePatchType, data, metav1.PatchOptions{}, subresources...)
 	}
 	if err != nil {
+		err = webhook.Explain(ctx, l.o.Webhooks, err)
 		return fmt.Errorf("patch TargetGroupBinding %s: %w", o.key(), err)
 	}
 	return nil

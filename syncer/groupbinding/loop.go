@@ -17,6 +17,7 @@ import (
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/securitygroup"
 	"github.com/tgsync/tgsync/syncer/target"
+	"github.com/tgsync/tgsync/syncer/webhook"
 )
 
 // How often the group of a name is looked up although all is well, and how often the
@@ -41,8 +42,10 @@ type Options struct {
 	// Synced reports whether Services shows all that the cluster has.
 	Synced func() bool
 	Client dynamic.Interface // patches and deletes TargetGroupBindings
-	Events record.EventRecorder
-	AWS    AWS
+	// Webhooks tell which of them reject our patches.
+	Webhooks webhook.Configurations
+	Events   record.EventRecorder
+	AWS      AWS
 	// Drained reports whether the group of a binding with Drain has been emptied.
 	Drained func(groupARN string) bool
 	// Cluster is the name of the cluster, as in the tags of what it provisions.

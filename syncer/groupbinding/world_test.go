@@ -148,7 +148,7 @@ func (w *world) start() {
 	w.watch = watch
 	w.loop = groupbinding.New(groupbinding.Options{
 		Watch: watch, Provisioned: w.provisioned, Services: informers.Services.Lister(), Synced: informers.HasSynced,
-		Client: custom, Events: w.events, AWS: w.aws.ELB, Cluster: cluster, AuditInterval: auditInterval, Log: log,
+		Client: custom, Webhooks: client.AdmissionregistrationV1(), Events: w.events, AWS: w.aws.ELB, Cluster: cluster, AuditInterval: auditInterval, Log: log,
 		Drained: func(arn string) bool { return w.syncer.Drained(arn) },
 	})
 	w.syncer, err = syncer.New(syncer.Options{

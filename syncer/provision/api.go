@@ -105,7 +105,7 @@ type EC2 interface {
 // Metrics is told about every pass over a group that called AWS or tried to.
 type Metrics interface {
 	// GroupPass gets "ok", "waiting" (for something that AWS has to finish first)
-	// or the awsapi.Class of the error.
+	// the awsapi.Class of the error, or webhook.Class.
 	GroupPass(result string, took time.Duration)
 }
 

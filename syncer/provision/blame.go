@@ -14,6 +14,7 @@ import (
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/webhook"
 )
 
 // patchError says that one Ingress could not be written.
@@ -121,7 +122,15 @@ func (p *pass) tellFailure(ctx context.Context, err error) {
 	p.state.failure = now
 }
 
+// classOf returns what a failed pass counts as.
+func classOf(err error) string {
+	if webhook.Is(err) {
+		return webhook.Class
+	}
+	return string(awsapi.ClassOf(err))
+}
+
 // lasts reports whether trying again is unlikely to mend a failure.
 func lasts(err error) bool {
-	return isRefusal(err) || isOwn[subnetsError](err) || awsapi.ClassOf(err) == awsapi.Denied
+	return isRefusal(err) || webhook.Is(err) || isOwn[subnetsError](err) || awsapi.ClassOf(err) == awsapi.Denied
 }

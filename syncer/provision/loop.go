@@ -21,7 +21,6 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 
-	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/securitygroup"
 	"github.com/tgsync/tgsync/syncer/target"
@@ -326,7 +325,7 @@ func (l *Loop) serve(ctx context.Context, q queue, id ingress.GroupID) {
 		result = "waiting"
 		q.AddAfter(id, s.failed(p.hash, lastWait))
 	default:
-		result = string(awsapi.ClassOf(err))
+		result = classOf(err)
 		p.tellFailure(ctx, err)
 		q.AddAfter(id, s.failed(p.hash, lastBackoff))
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/webhook"
 )
 
 // patch is a change of an Ingress. The UID makes it miss another Ingress that has
@@ -49,6 +50,7 @@ func send(ctx context.Context, c kubernetes.Interface, ing *networkingv1.Ingress
 		kind = types.MergePatchType // a status is replaced, not merged
 	}
 	if _, err = c.NetworkingV1().Ingresses(ing.Namespace).Patch(ctx, ing.Name, kind, data, metav1.PatchOptions{}, subresources...); err != nil {
+		err = webhook.Explain(ctx, c.AdmissionregistrationV1(), err)
 		return fmt.Errorf("patch Ingress %s/%s: %w", ing.Namespace, ing.Name, err)
 	}
 	return nil

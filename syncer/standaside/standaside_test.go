@@ -205,7 +205,7 @@ func TestForbidden(t *testing.T) {
 		require.False(w.t, w.works())
 		err := <-w.ended
 		require.ErrorContains(w.t, err, `the verbs get and watch for leases.coordination.k8s.io named "`+name+`" in namespace "kube-system"`)
-		require.ErrorContains(w.t, err, "tgsync-standaside")
+		require.ErrorContains(w.t, err, "deploy/rbac.yaml")
 	})
 	inWorld(t, func(w *world) {
 		w.start()

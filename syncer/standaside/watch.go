@@ -126,7 +126,7 @@ func (w *Watch) look(ctx context.Context, s *sighting) (pause time.Duration, err
 	case apierrors.IsForbidden(err) && !s.seen:
 		return 0, fmt.Errorf("TGSYNC_LBC_LEASE_NAME: whether the AWS Load Balancer Controller still writes cannot be seen: "+
 			"the service account needs the verbs get and watch for leases.coordination.k8s.io named %q in namespace %q "+
-			"(the Role tgsync-standaside of deploy/rbac.yaml): %w", w.o.Name, w.o.Namespace, err)
+			"(the Role tgsync there, in deploy/rbac.yaml): %w", w.o.Name, w.o.Namespace, err)
 	default:
 		if ctx.Err() == nil {
 			w.o.Log.WarnContext(ctx, "cannot read the other controller's lease", slog.String("lease", w.lease()), slog.Any("error", err))

@@ -76,6 +76,12 @@ func TestPermissions(t *testing.T) {
 	w.bind("demo0", "mine", own, "echo0", nil)
 	// Its group is gone, so it is deleted: LBC wrote it for an Ingress.
 	w.bind("demo0", "left", strings.Replace(own, "/mine/", "/gone/", 1), "echo0", map[string]any{"ingress.k8s.aws/stack": "web"})
+	w.apply(ingress("demo0", "late", nil, "echo0"))
+	w.dnsName("demo0", "late")
+	remove := w.deadWebhook("left-behind")
+	w.deleteIngress("demo0", "late")
+	w.warned("demo0", "late", "FailedRemoveFinalizer")
+	remove()
 
 	granted := w.granted()
 	w.eventually("a use of every permission", func(context.Context) error {
