@@ -206,6 +206,9 @@ func (p *parking) list() []Parked {
 	if p.full != nil && p.over > 0 {
 		add(target.Target{}, p.over, p.full)
 	}
+	if p.left > 0 {
+		add(target.Target{}, p.left, &parkedTarget{op: register, reason: reasonLeftOut})
+	}
 	slices.SortFunc(all, func(a, b Parked) int {
 		return cmp.Or(a.Until.Compare(b.Until), a.Target.Compare(b.Target))
 	})

@@ -16,6 +16,7 @@
 //	live.go       reads of EndpointSlices past the cache, for the guards
 //	shared.go     which targets of a group are ours, where other clusters use it, too
 //	parking.go    targets that AWS refuses, and those for which a quota leaves no room
+//	most.go       targets that are left out because a setting leaves no room
 //	zones.go      the Availability Zones of targets outside of the VPC
 //	gates.go      what readiness gates have to know of it (package readiness)
 //	status.go     what is shown of all this

@@ -119,12 +119,12 @@ func selects(svc *corev1.Service, pod *endpoints.Pod) bool {
 	return len(svc.Spec.Selector) > 0 && labels.SelectorFromSet(svc.Spec.Selector).Matches(labels.Set(pod.Labels))
 }
 
-// isParked reports whether AWS has refused a target.
+// isParked reports whether AWS has refused a target, or it has no place.
 func (g *group) isParked(t target.Target) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_, parked := g.parking.parked[t]
-	return parked || g.parking.full != nil && g.observed != nil && !g.observed.Has(t)
+	return parked || (g.parking.full != nil || g.parking.left > 0) && g.observed != nil && !g.observed.Has(t)
 }
 
 // gateReader reads health for gates, and takes in for the syncer what it sees.

@@ -102,6 +102,7 @@ func (g *group) known() bool {
 type wanted struct {
 	desired, undecided, leaving target.Set
 	shared                      bool // the others' targets stay
+	most                        int  // targets that the group may have; 0: any number
 }
 
 // plan returns what can be done now to make the group as wanted: nothing of what is
@@ -126,6 +127,9 @@ func (g *group) plan(w wanted) target.Plan {
 	}
 	if w.shared {
 		plan.Deregister = slices.DeleteFunc(plan.Deregister, func(t target.Target) bool { return !g.ours.Has(t) })
+	}
+	if w.most > 0 {
+		plan.Register = g.withinLocked(w, plan.Register)
 	}
 	if g.parking.isFull(len(plan.Register), time.Now()) {
 		plan.Register = nil

@@ -65,7 +65,7 @@ func (s *Syncer) look(b target.Binding) (view, error) {
 		found = endpoints.Calculate(in)
 	}
 	v := viewOf(found)
-	v.shared = b.Shared
+	v.shared, v.most = b.Shared, s.o.MaxTargets
 	return v, nil
 }
 

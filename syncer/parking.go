@@ -24,6 +24,7 @@ const (
 	reasonInvalid  = "Invalid"  // AWS refuses it
 	reasonLimit    = "Limit"    // a quota leaves no room for it
 	reasonDraining = "Draining" // AWS does not take it back before it has drained
+	reasonLeftOut  = "LeftOut"  // the group has as many as it may have by our own setting
 )
 
 // parking keeps targets that AWS refuses apart from those it takes. AWS refuses
@@ -39,6 +40,10 @@ type parking struct {
 	// no place when it was last planned.
 	full *parkedTarget
 	over int
+	// left is how many had no place because of the most that a group may have, and toldLeft
+	// whether somebody was told.
+	left     int
+	toldLeft bool
 }
 
 // parkedTarget is a target that was refused when it was alone, or all those for
@@ -214,5 +219,8 @@ func (p *parking) count(by map[string]int) {
 	}
 	if p.over > 0 {
 		by[reasonLimit] += p.over
+	}
+	if p.left > 0 {
+		by[reasonLeftOut] += p.left
 	}
 }

@@ -85,6 +85,7 @@ type Options struct {
 	Events        record.EventRecorder
 	Log           *slog.Logger
 	BatchSize     int           // targets in one call
+	MaxTargets    int           // the most that a group gets; 0: any number
 	BatchInterval time.Duration // from the end of a group's call to the start of its next of the same operation
 	AuditInterval time.Duration // how often a group is compared with AWS although nothing has changed
 	GracePeriod   time.Duration // how long targets are held of which it is not found whether they are wanted

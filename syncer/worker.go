@@ -33,6 +33,7 @@ const (
 const (
 	reasonRefused = "TargetRefused"       // AWS does not take a target
 	reasonFull    = "TargetQuotaExceeded" // nor any more of them
+	reasonMost    = "TargetsLeftOut"      // nor do we, of ourselves
 )
 
 // key is one unit of work: an operation on a target group.
@@ -81,6 +82,7 @@ func (s *Syncer) fill(ctx context.Context, c *call) (next opqueue.Result, ok boo
 		return opqueue.Retry(), false
 	}
 	plan := g.plan(v.wanted)
+	s.tellLeft(b, g)
 	todo := c.key.op.of(plan)
 	if c.key.op == deregister {
 		todo = s.guard(ctx, removal{binding: b, group: g, view: v, targets: todo})

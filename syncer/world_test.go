@@ -56,6 +56,8 @@ type world struct {
 	lose    func() // stops as if the Lease were lost
 	// liveSince is since when nobody leads, for the next start.
 	liveSince time.Time
+	// maxTargets is the most that a group gets; 0: any number.
+	maxTargets int
 }
 
 // inWorld runs a test in a bubble of virtual time.
@@ -168,7 +170,7 @@ func (w *world) options(informers *syncer.Informers) syncer.Options {
 	return syncer.Options{
 		AWS: w.aws.ELB, Tokens: w.aws, Source: w.source, Informers: informers, Metrics: w.metrics, Log: slog.New(slog.DiscardHandler),
 		Live: syncer.ReadLiveSlices(w.kube.DiscoveryV1()), Events: w.events,
-		BatchSize: 200, BatchInterval: 200 * time.Millisecond, AuditInterval: auditInterval,
+		BatchSize: 200, MaxTargets: w.maxTargets, BatchInterval: 200 * time.Millisecond, AuditInterval: auditInterval,
 		GracePeriod: gracePeriod, FailOpen: true, LiveSince: w.liveSince,
 		Pods: w.kube.CoreV1(), GateLatch: true, GateTimeout: 10 * time.Minute,
 	}
