@@ -96,7 +96,6 @@ func TestCreateTargetGroupRejects(t *testing.T) {
 			i.ProtocolVersion, i.Matcher = new("GRPC"), &types.Matcher{GrpcCode: new("100")}
 		},
 		"lambda":        func(i *elb.CreateTargetGroupInput) { i.TargetType = types.TargetTypeEnumLambda },
-		"IPv6":          func(i *elb.CreateTargetGroupInput) { i.IpAddressType = types.TargetGroupIpAddressTypeEnumIpv6 },
 		"no port":       func(i *elb.CreateTargetGroupInput) { i.Port = nil },
 		"port 0":        func(i *elb.CreateTargetGroupInput) { i.Port = new(int32(0)) },
 		"no VPC":        func(i *elb.CreateTargetGroupInput) { i.VpcId = nil },

@@ -2,6 +2,8 @@ package awssim
 
 import (
 	"cmp"
+	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -65,7 +67,7 @@ func (s *Sim) forwardLocked(lb *loadBalancer, matched *rule, a action, d decisio
 		return d
 	}
 	if d.target = d.sticky.targetOf(d.group, lb, s.shifted, now); d.target == nil {
-		d.target = d.group.next(lb, s.shifted, now)
+		d.target = s.nextLocked(d.group, lb, now)
 	}
 	if d.target == nil {
 		return d
@@ -147,13 +149,14 @@ const (
 	protocolGRPC  = "GRPC"
 )
 
-// next is the target whose turn it is: the one not chosen for longest among the
-// healthy, and if there is none among all that are registered. Zones that traffic is
-// shifted away from are left out.
-func (g *targetGroup) next(lb *loadBalancer, shifted map[string]bool, now time.Time) *registration {
+// nextLocked is the target whose turn it is by the group's algorithm: one of the healthy, and
+// if there is none one of all that are registered. Zones that traffic is shifted away
+// from are left out.
+func (s *Sim) nextLocked(g *targetGroup, lb *loadBalancer, now time.Time) *registration {
 	var best *registration
+	better := s.algorithmOf(g)
 	consider := func(r *registration) {
-		if r.routable(lb, now) && !shifted[r.zone] && (best == nil || r.before(best)) {
+		if r.routable(lb, now) && !s.shifted[r.zone] && (best == nil || r.before(best, better)) {
 			best = r
 		}
 	}
@@ -170,6 +173,23 @@ func (g *targetGroup) next(lb *loadBalancer, shifted map[string]bool, now time.T
 	return best
 }
 
+// algorithmOf compares two targets of a group by whose turn it is: his who was not chosen
+// for longest, or who has the fewest requests to answer, or by lot. The lot is a hash, and
+// no target weighs more than another: there are no anomalies here.
+func (s *Sim) algorithmOf(g *targetGroup) func(a, b *registration) int {
+	byTurn := func(a, b *registration) int { return cmp.Compare(a.lastTurn, b.lastTurn) }
+	switch g.attributes["load_balancing.algorithm.type"] {
+	case "least_outstanding_requests":
+		return func(a, b *registration) int { return cmp.Or(cmp.Compare(len(a.flights), len(b.flights)), byTurn(a, b)) }
+	case "weighted_random":
+		lot := func(r *registration) time.Duration {
+			return Span{Max: math.MaxInt64 - 1}.pick(fmt.Sprintf("lot %d %d %s %s %d", s.opts.Switches.Seed, g.turn, g.arn, r.key.ip, r.key.port))
+		}
+		return func(a, b *registration) int { return cmp.Compare(lot(a), lot(b)) }
+	}
+	return byTurn
+}
+
 // routable tells whether a load balancer, by what it knows at that moment, may
 // send requests to r.
 func (r *registration) routable(lb *loadBalancer, now time.Time) bool {
@@ -177,9 +197,9 @@ func (r *registration) routable(lb *loadBalancer, now time.Time) bool {
 	return !now.Before(r.inRotation) && !knownGone && lb.serves(r.zone)
 }
 
-func (r *registration) before(other *registration) bool {
+func (r *registration) before(other *registration, better func(a, b *registration) int) bool {
 	if healthy := r.state == stateHealthy; healthy != (other.state == stateHealthy) {
 		return healthy
 	}
-	return cmp.Or(cmp.Compare(r.lastTurn, other.lastTurn), r.key.compare(other.key)) < 0
+	return cmp.Or(better(r, other), r.key.compare(other.key)) < 0
 }

@@ -3,6 +3,7 @@ package awssim
 import (
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,5 +130,46 @@ func TestNewTargetsServeWhenTheNewsArrives(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, status)
 		time.Sleep(time.Nanosecond)
 		require.Equal(t, map[string]int{"new": 1}, answers(t, s, 1))
+	})
+}
+
+func TestAlgorithms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, s := inBubble(t, Options{})
+		g := addGroup(s, "g")
+		addBalancer(s, 80, always(g))
+		slow := true
+		for _, ip := range []string{"10.0.1.1", "10.0.1.2", "10.0.1.3"} {
+			startPod(t, n, ip+":8080", func(w http.ResponseWriter, r *http.Request) {
+				if slow && ip == "10.0.1.1" && r.URL.Path == "/" {
+					time.Sleep(time.Second)
+				}
+				_, _ = io.WriteString(w, ip)
+			})
+			register(t, s, g, ip)
+		}
+		healthy(t)
+		choose := func(algorithm string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			g.attributes["load_balancing.algorithm.type"] = algorithm
+		}
+		choose("least_outstanding_requests")
+		client := clientOf(t, s)
+		var waiting sync.WaitGroup
+		for range 3 { // One of them is for the slow target.
+			waiting.Go(func() { get(t, client, site) })
+			synctest.Wait()
+		}
+		require.NotContains(t, answers(t, s, 6), "10.0.1.1", "it has a request to answer")
+		waiting.Wait()
+
+		slow = false
+		choose("weighted_random")
+		count := answers(t, s, 300)
+		for _, n := range count {
+			require.InDelta(t, 100, n, 30)
+		}
+		require.NotEqual(t, map[string]int{"10.0.1.1": 100, "10.0.1.2": 100, "10.0.1.3": 100}, count, "they do not take turns")
 	})
 }

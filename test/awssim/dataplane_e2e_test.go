@@ -78,3 +78,16 @@ func TestLoopbackReachesNoOtherMachine(t *testing.T) {
 	_, err := s.opts.Dial(t.Context(), "tcp", "192.168.1.1:80")
 	require.ErrorContains(t, err, "not simulated")
 }
+
+// An IPv6 address that ends in 10.A.B.C is on this machine, like 10.A.B.C itself.
+func TestLoopbackReachesIPv6(t *testing.T) {
+	var lc net.ListenConfig
+	socket, err := lc.Listen(t.Context(), "tcp", "127.0.1.9:0")
+	require.NoError(t, err)
+	defer socket.Close()
+	_, port, err := net.SplitHostPort(socket.Addr().String())
+	require.NoError(t, err)
+	conn, err := dialLoopback(t.Context(), "tcp", net.JoinHostPort("2001:db8::a00:109", port))
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+}

@@ -32,15 +32,31 @@ type describeRouteTablesParams struct {
 type stateResult struct{ State string }
 
 type vpcResult struct {
-	VpcId                   string
-	State                   string
-	CidrBlock               string
-	CidrBlockAssociationSet []blockResult
-	DhcpOptionsId           string
-	InstanceTenancy         string
-	IsDefault               bool
-	OwnerId                 string
-	TagSet                  []ec2TagResult
+	VpcId                       string
+	State                       string
+	CidrBlock                   string
+	CidrBlockAssociationSet     []blockResult
+	Ipv6CidrBlockAssociationSet []ipv6BlockResult
+	DhcpOptionsId               string
+	InstanceTenancy             string
+	IsDefault                   bool
+	OwnerId                     string
+	TagSet                      []ec2TagResult
+}
+
+type ipv6BlockResult struct {
+	Ipv6CidrBlock      string
+	Ipv6CidrBlockState stateResult
+}
+
+func ipv6BlockResults(blocks ...netip.Prefix) []ipv6BlockResult {
+	results := []ipv6BlockResult{}
+	for _, b := range blocks {
+		if b.IsValid() {
+			results = append(results, ipv6BlockResult{b.String(), stateResult{"associated"}})
+		}
+	}
+	return results
 }
 
 type blockResult struct {
@@ -77,6 +93,7 @@ func (s *Sim) describeVpcsLocked(p *describeVpcsParams) (any, error) {
 		result := vpcResult{
 			VpcId: v.id, State: "available", CidrBlock: v.cidrs[0].String(), DhcpOptionsId: "default",
 			InstanceTenancy: "default", OwnerId: s.opts.AccountID, TagSet: v.tags.ec2Results(),
+			Ipv6CidrBlockAssociationSet: ipv6BlockResults(v.v6...),
 		}
 		for _, c := range v.cidrs {
 			result.CidrBlockAssociationSet = append(result.CidrBlockAssociationSet, blockResult{c.String(), stateResult{"associated"}})
@@ -90,18 +107,19 @@ func (s *Sim) describeVpcsLocked(p *describeVpcsParams) (any, error) {
 }
 
 type subnetResult struct {
-	SubnetId                string
-	SubnetArn               string
-	VpcId                   string
-	State                   string
-	CidrBlock               string
-	AvailabilityZone        string
-	AvailabilityZoneId      string
-	AvailableIpAddressCount int
-	DefaultForAz            bool
-	MapPublicIpOnLaunch     bool
-	OwnerId                 string
-	TagSet                  []ec2TagResult
+	SubnetId                    string
+	SubnetArn                   string
+	VpcId                       string
+	State                       string
+	CidrBlock                   string
+	AvailabilityZone            string
+	AvailabilityZoneId          string
+	AvailableIpAddressCount     int
+	Ipv6CidrBlockAssociationSet []ipv6BlockResult
+	DefaultForAz                bool
+	MapPublicIpOnLaunch         bool
+	OwnerId                     string
+	TagSet                      []ec2TagResult
 }
 
 var subnetListing = listing[*subnet]{
@@ -130,7 +148,7 @@ func (s *Sim) describeSubnetsLocked(p *describeSubnetsParams) (any, error) {
 			SubnetId: sub.id, SubnetArn: s.ec2ARN("subnet/" + sub.id), VpcId: sub.vpc.id, State: "available",
 			CidrBlock: sub.cidr.String(), AvailabilityZone: sub.zone, AvailabilityZoneId: sub.zoneID,
 			AvailableIpAddressCount: s.availableLocked(sub), MapPublicIpOnLaunch: sub.public,
-			OwnerId: s.opts.AccountID, TagSet: sub.tags.ec2Results(),
+			OwnerId: s.opts.AccountID, TagSet: sub.tags.ec2Results(), Ipv6CidrBlockAssociationSet: ipv6BlockResults(sub.v6),
 		})
 	}
 	return struct {

@@ -208,6 +208,9 @@ func (s *Sim) checkAssociationLocked(lb *loadBalancer, g *targetGroup) error {
 		return errAPI("TargetGroupAssociationLimit",
 			"The following target groups cannot be associated with more than one load balancer: %s", g.arn)
 	}
+	if g.ipAddressType == ipv6Type && lb.ipAddressType == ipv4Type {
+		return errAPI("InvalidConfigurationRequest", "Target group '%s' has IP address type ipv6, and load balancer '%s' is not dualstack", g.arn, lb.arn)
+	}
 	if g.vpcID != lb.vpcID {
 		return errAPI("InvalidConfigurationRequest", "Target group '%s' is not in the VPC of the load balancer, '%s'", g.arn, lb.vpcID)
 	}

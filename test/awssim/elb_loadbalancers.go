@@ -73,7 +73,7 @@ func (s *Sim) newLoadBalancerLocked(p *createLoadBalancerParams) (*loadBalancer,
 	lb := &loadBalancer{
 		name:          p.Name,
 		scheme:        orElse(p.Scheme, "internet-facing"),
-		ipAddressType: orElse(p.IpAddressType, "ipv4"),
+		ipAddressType: orElse(p.IpAddressType, ipv4Type),
 		attributes:    loadBalancerAttributes.defaults(),
 	}
 	var err error
@@ -81,6 +81,9 @@ func (s *Sim) newLoadBalancerLocked(p *createLoadBalancerParams) (*loadBalancer,
 		return nil, err
 	}
 	if lb.subnets, err = s.chooseSubnetsLocked(p.Subnets, p.SubnetMappings); err != nil {
+		return nil, err
+	}
+	if err := lb.checkFamily(lb.ipAddressType, lb.subnets); err != nil {
 		return nil, err
 	}
 	v := lb.subnets[0].vpc
@@ -120,10 +123,28 @@ func (s *Sim) chooseSubnetsLocked(ids []string, mappings []subnetMapping) ([]*su
 		zones[sub.zone] = true
 		subnets = append(subnets, sub)
 	}
-	if len(subnets) < 2 {
+	if len(subnets) == 0 || len(subnets) < 2 && !s.opts.Switches.SingleSubnet {
 		return nil, errValidation("At least two subnets in two different Availability Zones must be specified")
 	}
 	return subnets, nil
+}
+
+// checkFamily checks that a load balancer may have an IP address type.
+func (lb *loadBalancer) checkFamily(addressType string, subnets []*subnet) error {
+	if addressType == ipv4Type {
+		for g := range forwardedGroups(lb) {
+			if g.ipAddressType == ipv6Type {
+				return errAPI("InvalidConfigurationRequest", "Load balancer '%s' has a target group with IP address type ipv6: '%s'", lb.arn, g.arn)
+			}
+		}
+		return nil
+	}
+	for _, sub := range subnets {
+		if len(sub.vpc.v6) > 0 && !sub.v6.IsValid() {
+			return errAPI("InvalidSubnet", "Subnet '%s' has no IPv6 CIDR block", sub.id)
+		}
+	}
+	return nil
 }
 
 // minFreeAddresses is what a subnet needs for a load balancer.
@@ -288,6 +309,9 @@ func (s *Sim) setSubnetsLocked(p *setSubnetsParams) (any, error) {
 	if subnets[0].vpc.id != lb.vpcID {
 		return nil, errAPI("InvalidConfigurationRequest", "All subnets must belong to the same VPC: '%s'", lb.vpcID)
 	}
+	if err := lb.checkFamily(orElse(p.IpAddressType, lb.ipAddressType), subnets); err != nil {
+		return nil, err
+	}
 	added := difference(subnets, lb.subnets)
 	if err := s.checkSpaceLocked(added); err != nil {
 		return nil, err
@@ -314,6 +338,9 @@ func difference[T comparable](a, b []T) []T {
 func (s *Sim) setIPAddressTypeLocked(p *setIPAddressTypeParams) (any, error) {
 	lb, err := s.findLoadBalancerLocked(p.LoadBalancerArn)
 	if err != nil {
+		return nil, err
+	}
+	if err := lb.checkFamily(p.IpAddressType, lb.subnets); err != nil {
 		return nil, err
 	}
 	lb.ipAddressType = p.IpAddressType

@@ -218,7 +218,7 @@ func (s *Sim) newTargetGroupLocked(p *createTargetGroupParams) (*targetGroup, er
 		protocolVersion: orElse(p.ProtocolVersion, protocolHTTP1),
 		port:            *p.Port,
 		targetType:      orElse(p.TargetType, "instance"),
-		ipAddressType:   "ipv4",
+		ipAddressType:   orElse(p.IpAddressType, ipv4Type),
 		vpcID:           p.VpcId,
 		check:           newHealthCheck(orElse(p.ProtocolVersion, protocolHTTP1)),
 		attributes:      targetGroupAttributes.defaults(),
@@ -259,7 +259,7 @@ func (p *createTargetGroupParams) checkKind() error {
 		{"target type", p.TargetType, []string{"", "ip", "instance"}},
 		{"protocol", p.Protocol, []string{"", "HTTP", "HTTPS"}},
 		{"protocol version", p.ProtocolVersion, []string{"", protocolHTTP1, protocolHTTP2, protocolGRPC}},
-		{"IP address type", p.IpAddressType, []string{"", "ipv4"}},
+		{"IP address type", p.IpAddressType, []string{"", ipv4Type, ipv6Type}},
 	} {
 		if !slices.Contains(kind.simulated, kind.value) {
 			return errValidation("Target groups with %s '%s' are not supported by this simulator", kind.what, kind.value)
@@ -276,8 +276,14 @@ func (p *createTargetGroupParams) checkKind() error {
 	return nil
 }
 
+// The families of addresses that a group's targets can have.
+const (
+	ipv4Type = "ipv4"
+	ipv6Type = "ipv6"
+)
+
 func (g *targetGroup) sameSettings(other *targetGroup) bool {
-	return g.protocol == other.protocol && g.protocolVersion == other.protocolVersion && g.port == other.port && g.targetType == other.targetType &&
+	return g.protocol == other.protocol && g.protocolVersion == other.protocolVersion && g.ipAddressType == other.ipAddressType && g.port == other.port && g.targetType == other.targetType &&
 		g.vpcID == other.vpcID && g.check == other.check && g.tags.equal(other.tags)
 }
 

@@ -211,7 +211,7 @@ func askHTTP1(ctx context.Context, conn net.Conn, target netip.AddrPort, setting
 	}
 	host := target.String()
 	if target.Port() == defaultPort(settings.protocol) {
-		host = target.Addr().String()
+		host = strings.TrimSuffix(host, ":"+strconv.Itoa(int(target.Port())))
 	}
 	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"+
 		"User-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, compressed\r\n\r\n", settings.path, host)

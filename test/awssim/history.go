@@ -182,7 +182,7 @@ func (c copies) registration(old *registration) *registration {
 }
 
 func (c copies) vpc(old *vpc) *vpc {
-	return copyOf(c, old, func(v *vpc) { v.cidrs, v.tags = slices.Clone(v.cidrs), slices.Clone(v.tags) })
+	return copyOf(c, old, func(v *vpc) { v.cidrs, v.v6, v.tags = slices.Clone(v.cidrs), slices.Clone(v.v6), slices.Clone(v.tags) })
 }
 
 func (c copies) subnet(old *subnet) *subnet {

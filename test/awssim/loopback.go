@@ -14,7 +14,7 @@ func listenLoopback(ctx context.Context, network, _ string) (net.Listener, error
 	return lc.Listen(ctx, network, "127.0.0.1:0")
 }
 
-// dialLoopback reaches the target 10.A.B.C at 127.A.B.C, so that every pod has
+// dialLoopback reaches the target 10.A.B.C, and any IPv6 one that ends so, at 127.A.B.C, so that every pod has
 // an address of its own on this machine. No other machine is ever dialled.
 func dialLoopback(ctx context.Context, network, address string) (net.Conn, error) {
 	target, err := netip.ParseAddrPort(address)
@@ -22,8 +22,8 @@ func dialLoopback(ctx context.Context, network, address string) (net.Conn, error
 		return nil, fmt.Errorf("dial target: %w", err)
 	}
 	ip := target.Addr()
-	if ip.Is4() && ip.As4()[0] == 10 {
-		b := ip.As4()
+	whole := ip.As16()
+	if b := [4]byte(whole[12:]); b[0] == 10 {
 		b[0] = 127
 		ip = netip.AddrFrom4(b)
 	}

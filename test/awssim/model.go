@@ -138,7 +138,7 @@ type targetGroup struct {
 	protocolVersion string
 	port            int
 	targetType      string // ip
-	ipAddressType   string // ipv4
+	ipAddressType   string // ipv4, ipv6
 	vpcID           string
 	check           healthCheck
 	attributes      map[string]string
@@ -197,6 +197,7 @@ type registration struct {
 type vpc struct {
 	id      string
 	cidrs   []netip.Prefix
+	v6      []netip.Prefix
 	gateway bool // it has an internet gateway
 	tags    tagList
 }
@@ -207,7 +208,8 @@ type subnet struct {
 	zone   string
 	zoneID string
 	cidr   netip.Prefix
-	public bool // its route table leads to the internet gateway
+	v6     netip.Prefix // zero: none
+	public bool         // its route table leads to the internet gateway
 	tags   tagList
 }
 

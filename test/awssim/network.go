@@ -28,6 +28,13 @@ func (s *Sim) addVPC(o VPC) error {
 		}
 		v.cidrs = append(v.cidrs, cidr.Masked())
 	}
+	for _, text := range o.IPv6CIDRs {
+		cidr, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("IPv6 block: %w", err)
+		}
+		v.v6 = append(v.v6, cidr.Masked())
+	}
 	if len(v.cidrs) == 0 {
 		return errors.New("has no block")
 	}
@@ -54,10 +61,29 @@ func (s *Sim) addSubnet(v *vpc, o Subnet) error {
 	if !ok || len(zone) != 1 || zone[0] < 'a' || zone[0] > 'z' {
 		return fmt.Errorf("zone %q is not in %s", o.Zone, s.opts.Region)
 	}
+	v6, err := subnetV6(v, o.IPv6CIDR)
+	if err != nil {
+		return err
+	}
 	s.subnets[o.ID] = &subnet{
-		id: o.ID, vpc: v, zone: o.Zone, zoneID: zoneID(o.Zone), cidr: cidr, public: o.Public, tags: tagsOf(o.Tags),
+		id: o.ID, vpc: v, zone: o.Zone, zoneID: zoneID(o.Zone), cidr: cidr, v6: v6, public: o.Public, tags: tagsOf(o.Tags),
 	}
 	return nil
+}
+
+// subnetV6 parses the IPv6 block of a new subnet, which is inside one of the VPC's.
+func subnetV6(v *vpc, text string) (netip.Prefix, error) {
+	if text == "" {
+		return netip.Prefix{}, nil
+	}
+	cidr, err := netip.ParsePrefix(text)
+	if err != nil {
+		return cidr, fmt.Errorf("IPv6 block: %w", err)
+	}
+	if !slices.ContainsFunc(v.v6, func(c netip.Prefix) bool { return c.Contains(cidr.Addr()) && c.Bits() <= cidr.Bits() }) {
+		return cidr, fmt.Errorf("IPv6 block %s is not in the VPC", cidr)
+	}
+	return cidr.Masked(), nil
 }
 
 // subnetBlock parses the block of a new subnet. It is inside one of the VPC's, and
@@ -112,7 +138,7 @@ func zoneID(zone string) string {
 // in the VPC's block, and in no subnet, counts as outside.
 func (s *Sim) inSubnetLocked(vpcID string, ip netip.Addr) (*subnet, bool) {
 	for _, sub := range s.subnets {
-		if sub.vpc.id == vpcID && sub.cidr.Contains(ip) {
+		if sub.vpc.id == vpcID && (sub.cidr.Contains(ip) || sub.v6.Contains(ip)) {
 			return sub, true
 		}
 	}

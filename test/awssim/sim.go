@@ -22,8 +22,9 @@ type Options struct {
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 
 	// Dial reaches targets, for health checks and for requests; address is the
-	// target's own "10.A.B.C:PORT". Default: 10.A.B.C is dialled as 127.A.B.C, and
-	// every other address outside loopback is refused.
+	// target's own "10.A.B.C:PORT". Default: 10.A.B.C is dialled as 127.A.B.C, an IPv6
+	// address that ends like that too (2001:db8::10.A.B.C), and every other address
+	// outside loopback is refused.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// EnforceSecurityGroups lets clients and load balancers through only where an
@@ -45,6 +46,7 @@ type Options struct {
 type VPC struct {
 	ID                string
 	CIDRs             []string
+	IPv6CIDRs         []string // none: dualstack is never refused, and there are no IPv6 targets
 	Subnets           []Subnet
 	Tags              map[string]string
 	NoInternetGateway bool // internet-facing load balancers are refused
@@ -52,11 +54,12 @@ type VPC struct {
 
 // Subnet describes a subnet of a VPC.
 type Subnet struct {
-	ID     string
-	Zone   string // availability zone: ap-northeast-3a
-	CIDR   string
-	Tags   map[string]string
-	Public bool // its route table leads to the internet gateway
+	ID       string
+	Zone     string // availability zone: ap-northeast-3a
+	CIDR     string
+	IPv6CIDR string // "": none
+	Tags     map[string]string
+	Public   bool // its route table leads to the internet gateway
 }
 
 // Sim is a simulated AWS account: the API of ELBv2 and EC2, and the load

@@ -46,6 +46,10 @@ type Switches struct {
 	// not in use.
 	IgnoreWeightZeroHealthCheck bool
 
+	// SingleSubnet lets a load balancer have one subnet, as AWS does for accounts that
+	// ask for it.
+	SingleSubnet bool
+
 	// ThrottleConsumesToken takes the tokens that are there from a call that is
 	// throttled because one of its two buckets is empty.
 	ThrottleConsumesToken bool

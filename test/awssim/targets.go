@@ -11,7 +11,7 @@ import (
 
 // targetSpec is one target as a request names it.
 type targetSpec struct {
-	id   string // an IPv4 address
+	id   string // an address
 	port int    // 0: the group's port
 	zone string // "": not given
 }
@@ -103,8 +103,12 @@ func (s *Sim) admissionLocked(g *targetGroup, t targetSpec, now time.Time) (*reg
 // parseTarget is the identity of the target that t names.
 func parseTarget(g *targetGroup, t targetSpec) (targetKey, error) {
 	ip, err := netip.ParseAddr(t.id)
-	if err != nil || !ip.Is4() {
-		return targetKey{}, errValidation("The IP address '%s' is not a valid IPv4 address", t.id)
+	if err != nil || ip.Is6() != (g.ipAddressType == ipv6Type) {
+		family := "IPv4"
+		if g.ipAddressType == ipv6Type {
+			family = "IPv6"
+		}
+		return targetKey{}, errValidation("The IP address '%s' is not a valid %s address", t.id, family)
 	}
 	const constraint = "1 validation error detected: Value '%d' at 'targets.member.port' failed to satisfy constraint: " +
 		"Member must have value %s than or equal to %d"
