@@ -111,24 +111,38 @@ func (c *Certificate) isFor(host string) bool {
 
 // certificatesOf returns those of an HTTPS listener: the first one of the first member
 // that has any is the default one. What stands stays while a bad member may be who
-// needs it.
+// needs it, in the place of one that listens here, else behind.
 func (b *builder) certificatesOf(port int32) []string {
-	var arns []string
+	var standing, arns []string
+	if l := b.standingListener(port); l != nil {
+		standing = l.Certificates
+	}
+	behind := false
 	for _, m := range b.members {
-		if !b.listens(m, port) {
-			continue
-		}
-		mine := m.certificates
-		if standing := b.standingListener(port); m.bad && standing != nil && len(standing.Certificates) > 0 {
-			mine = standing.Certificates
-		}
-		for _, arn := range mine {
-			if !slices.Contains(arns, arn) {
-				arns = append(arns, arn)
-			}
+		switch listens := b.listens(m, port); {
+		case listens && m.bad && len(standing) > 0:
+			arns = append(arns, standing...)
+		case listens:
+			arns = append(arns, m.certificates...)
+		case m.bad && m.served:
+			behind = true
 		}
 	}
-	return arns
+	if behind {
+		arns = append(arns, standing...)
+	}
+	return distinct(arns)
+}
+
+// distinct drops what came before.
+func distinct(words []string) []string {
+	var out []string
+	for _, word := range words {
+		if !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
 }
 
 // lateCertificates blames the members of HTTPS listeners for which nobody has a

@@ -1,10 +1,12 @@
 package ingress
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,13 +21,17 @@ import (
 func FuzzAnnotation(f *testing.F) {
 	for name := range annotations {
 		key := annotationPrefix + name
-		for _, value := range []string{"", "ip", "1", "-1", "99999999999999999999", "/a", "200-299,404", "internal", "http", "shop"} {
+		for _, value := range []string{
+			"", "ip", "1", "-1", "99999999999999999999", "/a", "200-299,404", "internal", "http", "shop",
+			"a=b,c=d", "10.0.0.0/8,::/0", "pl-1", "sg-1", "dualstack", "true", `[{"HTTP":80},{"HTTPS":443}]`, "arn:aws:acm:r:1:certificate/c",
+		} {
 			f.Add(key, value, false)
 			f.Add(key, value, true)
 		}
 	}
 	f.Add(annotationPrefix+"healthcheck-pat", "/", false)
 	f.Add(legacyClassKey, "alb", false)
+	f.Add(listenerKey(protocolHTTP, httpPort), "a=b", false)
 	f.Fuzz(func(t *testing.T, key, value string, onService bool) {
 		w := newWorld()
 		ing := &networkingv1.Ingress{
@@ -51,6 +57,46 @@ func FuzzAnnotation(f *testing.F) {
 			ObjectMeta: metav1.ObjectMeta{Name: "alb"}, Spec: networkingv1.IngressClassSpec{Controller: Controller},
 		}}
 		w.services[types.NamespacedName{Namespace: "demo0", Name: "web"}] = svc
+		for _, m := range w.build() {
+			requireSound(t, m)
+		}
+	})
+}
+
+// FuzzParse gives the parsers anything: what they take they take again as they word it.
+func FuzzParse(f *testing.F) {
+	for _, raw := range []string{"", "a=b", `a=b\,c,d=e`, ",,", "a,b", "=", `\`} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		require.Equal(t, splitList(raw), splitList(strings.Join(splitList(raw), ",")))
+		pairs, ok := splitPairs(raw)
+		require.Equal(t, ok, pairs != nil)
+		require.NotContains(t, pairs, "")
+	})
+}
+
+// FuzzClassParams gives a class any spec.
+func FuzzClassParams(f *testing.F) {
+	f.Add([]byte(`{"scheme":"internal","listeners":[{"protocol":"HTTP","port":80}]}`))
+	f.Add([]byte(`{"namespaceSelector":{"matchExpressions":[{"operator":"x"}]}}`))
+	f.Add([]byte(`{"subnets":{"tags":{"a":[]}},"group":{"name":"x"},"certificateArn":["x"]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var spec any
+		if json.Unmarshal(raw, &spec) != nil {
+			t.Skip("no JSON")
+		}
+		w := newWorld()
+		w.params["alb"] = ReadClassParams("alb", map[string]any{"spec": spec})
+		w.classes = []*networkingv1.IngressClass{{
+			ObjectMeta: metav1.ObjectMeta{Name: "alb"},
+			Spec: networkingv1.IngressClassSpec{
+				Controller: Controller, Parameters: &networkingv1.IngressClassParametersReference{APIGroup: new(ClassParamsGroup), Kind: ClassParamsKind, Name: "alb"},
+			},
+		}}
+		w.ingresses = []*networkingv1.Ingress{{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "demo0", Name: "web"}, Spec: networkingv1.IngressSpec{IngressClassName: new("alb")},
+		}}
 		for _, m := range w.build() {
 			requireSound(t, m)
 		}
@@ -89,6 +135,11 @@ func requireSound(t *testing.T, m *Model) {
 		require.NotEqual(t, types.NamespacedName{}, p.Ingress, p.Message)
 	}
 	used := map[string]bool{}
+	note := func(a Action) {
+		for _, share := range a.Forward {
+			used[share.TargetGroup] = true
+		}
+	}
 	if lb := m.LoadBalancer; lb != nil {
 		require.False(t, m.Hold)
 		require.Regexp(t, awsName, lb.Name)
@@ -96,14 +147,18 @@ func requireSound(t *testing.T, m *Model) {
 		require.Contains(t, []string{schemeInternal, schemeInternetFacing}, lb.Scheme)
 		for _, l := range lb.Listeners {
 			requireListener(t, l)
+			note(l.DefaultAction)
 			if !l.Kept {
-				requireAction(t, m, l.DefaultAction, used)
+				requireAction(t, m, l.DefaultAction)
 			}
 			for i, r := range l.Rules {
 				require.EqualValues(t, i+1, r.Priority)
 				require.Equal(t, fmt.Sprintf("%d:%d", l.Port, i+1), r.Tags[TagResource])
 				require.NotEmpty(t, r.Conditions)
-				requireAction(t, m, r.Action, used)
+				note(r.Action)
+				if r.Standing == "" {
+					requireAction(t, m, r.Action)
+				}
 			}
 		}
 	}
@@ -125,7 +180,7 @@ func requireListener(t *testing.T, l Listener) {
 	require.Equal(t, l.Protocol == protocolHTTPS && !l.Kept, l.SSLPolicy != "")
 }
 
-func requireAction(t *testing.T, m *Model, a Action, used map[string]bool) {
+func requireAction(t *testing.T, m *Model, a Action) {
 	t.Helper()
 	if len(a.Forward) == 0 {
 		require.NotEqual(t, a.FixedResponse == nil, a.Redirect == nil)
@@ -134,6 +189,5 @@ func requireAction(t *testing.T, m *Model, a Action, used map[string]bool) {
 	require.Nil(t, a.FixedResponse)
 	for _, share := range a.Forward {
 		require.Contains(t, m.TargetGroups, share.TargetGroup)
-		used[share.TargetGroup] = true
 	}
 }

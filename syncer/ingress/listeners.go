@@ -36,7 +36,7 @@ func (b *builder) readListeners(m *member) {
 		m.redirect = port
 	}
 	m.sayOr(keySSLRedirect, portText(m.redirect), portText(b.standingRedirect()))
-	b.readSources(m)
+	m.readSources()
 	if policy, _ := m.get(keySSLPolicy); policy != "" {
 		for _, port := range m.sortedPorts() {
 			if m.ports[port] == protocolHTTPS {
@@ -109,48 +109,28 @@ func (m *member) parsePorts(raw string) {
 func (m *member) sortedPorts() []int32 { return slices.Sorted(maps.Keys(m.ports)) }
 
 // readSources reads who may reach the member's ports.
-func (b *builder) readSources(m *member) {
-	cidrs, ok := m.cidrs()
-	b.sayOfPorts(m, keyInboundCIDRs, cidrs, ok)
-	lists := m.reader().list(keyPrefixLists)
-	ok = true
-	for _, list := range lists {
-		if !prefixListPattern.MatchString(list) {
-			m.invalid(keyPrefixLists, list, "the ID of a prefix list (pl-...), or several with commas between them")
-			ok = false
-		}
-	}
-	b.sayOfPorts(m, keyPrefixLists, lists, ok)
-}
-
-// cidrs returns the networks that the member lets in; ok is false if one is none.
-func (m *member) cidrs() (cidrs []string, ok bool) {
-	ok = true
+func (m *member) readSources() {
+	var cidrs []string
 	for _, cidr := range m.reader().list(keyInboundCIDRs) {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {
 			m.invalid(keyInboundCIDRs, cidr, "a network like 10.0.0.0/8 or 2001:db8::/32, or several with commas between them")
-			ok = false
 			continue
 		}
 		cidrs = append(cidrs, prefix.Masked().String())
 	}
-	return cidrs, ok
-}
-
-// sayOfPorts adds an opinion about the sources of each port. Where it could not be
-// read, the port is open to whom it is open.
-func (b *builder) sayOfPorts(m *member, key string, sources []string, readable bool) {
+	lists := m.reader().list(keyPrefixLists)
+	for _, list := range lists {
+		if !prefixListPattern.MatchString(list) {
+			m.invalid(keyPrefixLists, list, "the ID of a prefix list (pl-...), or several with commas between them")
+		}
+	}
 	for _, port := range m.sortedPorts() {
-		switch t := (topic{key: key, port: port}); {
-		case readable && len(sources) > 0:
-			m.sayOf(t, canonical(sources))
-		case !readable && m.served:
-			for _, key := range []string{keyInboundCIDRs, keyPrefixLists} {
-				if standing := b.standingSources(key, port); standing != "" {
-					m.opinions = append(m.opinions, opinion{topic: topic{key: key, port: port}, value: standing, standing: true})
-				}
-			}
+		if len(cidrs) > 0 {
+			m.sayOf(topic{key: keyInboundCIDRs, port: port}, canonical(cidrs))
+		}
+		if len(lists) > 0 {
+			m.sayOf(topic{key: keyPrefixLists, port: port}, canonical(lists))
 		}
 	}
 }
@@ -233,12 +213,20 @@ func (b *builder) listener(port int32, kept lastGood) Listener {
 	}
 	if l.Protocol == protocolHTTPS {
 		l.Certificates = b.certificatesOf(port)
-		l.SSLPolicy = cmp.Or(b.decided[topic{key: keySSLPolicy, port: port}].value, b.in.Settings.DefaultSSLPolicy, defaultSSLPolicy)
+		l.SSLPolicy = b.sslPolicy(port)
 	}
 	if !b.redirects(port) {
 		l.Rules = b.rules(port, kept)
 	}
 	return l
+}
+
+func (b *builder) sslPolicy(port int32) string {
+	policy := b.decided[topic{key: keySSLPolicy, port: port}].value
+	if policy == "" && b.keeps(port) {
+		policy = b.standingListener(port).SSLPolicy
+	}
+	return cmp.Or(policy, b.in.Settings.DefaultSSLPolicy, defaultSSLPolicy)
 }
 
 // keptListener is one that stands and that bad members alone know of.

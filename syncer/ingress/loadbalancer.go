@@ -142,15 +142,32 @@ func (b *builder) securityGroups(lb *LoadBalancer) SecurityGroups {
 	return SecurityGroups{Managed: group, Backend: settings.BackendSecurityGroup}
 }
 
-// permissions are the sources that may reach a port. Prefix lists alone leave no room
-// for the default ones. An ipv4 load balancer cannot be reached over IPv6, so that
-// IPv6 sources have no use.
-func (b *builder) permissions(port int32, addressType string) []Permission {
-	cidrs := splitList(b.decided[topic{key: keyInboundCIDRs, port: port}].value)
-	lists := splitList(b.decided[topic{key: keyPrefixLists, port: port}].value)
-	if len(cidrs)+len(lists) == 0 {
+// sources returns the networks and prefix lists that may reach a port: those that
+// members named, or else all. Prefix lists alone leave no room for all.
+func (b *builder) sources(port int32) (cidrs, lists []string) {
+	cidrs = splitList(b.decided[topic{key: keyInboundCIDRs, port: port}].value)
+	lists = splitList(b.decided[topic{key: keyPrefixLists, port: port}].value)
+	keeps := b.keeps(port)
+	if keeps {
+		networks, ids := b.standingSources(port)
+		isAll := !slices.ContainsFunc(networks, func(n string) bool { return n != anyIPv4 && n != anyIPv6 })
+		if len(cidrs) == 0 && (len(lists) == 0 || !isAll) {
+			cidrs = networks
+		}
+		if len(lists) == 0 {
+			lists = ids
+		}
+	}
+	if len(cidrs)+len(lists) == 0 && !keeps {
 		cidrs = []string{anyIPv4, anyIPv6}
 	}
+	return cidrs, lists
+}
+
+// permissions are those of a port. An ipv4 load balancer cannot be reached over IPv6, so
+// that IPv6 sources have no use.
+func (b *builder) permissions(port int32, addressType string) []Permission {
+	cidrs, lists := b.sources(port)
 	var out []Permission
 	for _, cidr := range cidrs {
 		switch {

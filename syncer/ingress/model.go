@@ -237,6 +237,7 @@ type Standing struct {
 type StandingListener struct {
 	Port         int32
 	Protocol     string   // HTTP, HTTPS
+	SSLPolicy    string   // of HTTPS
 	Certificates []string // ARNs, of HTTPS; the first is the default one
 }
 

@@ -103,8 +103,8 @@ func (b *builder) agree() {
 		}
 		lead = class
 		for _, o := range mine {
-			if m.bad && o.port != 0 && !b.stands(o.port) {
-				continue // what it asks for now is not done
+			if m.bad && o.port != 0 && (o.key != keyListenPorts || !b.stands(o.port)) {
+				continue // what it asks for now is not done; see keeps
 			}
 			b.decided[o.topic] = decision{value: o.value, by: m}
 		}
@@ -161,6 +161,12 @@ func (m *member) contradict(o opinion, d decision) {
 type lateFault struct {
 	member                 *member
 	reason, field, message string
+}
+
+// keeps reports whether a port stays as it stands where no good member says otherwise: a
+// bad one may be whose word made it so.
+func (b *builder) keeps(port int32) bool {
+	return b.stands(port) && slices.ContainsFunc(b.members, func(m *member) bool { return m.bad && m.served })
 }
 
 // late returns the faults that show when all have spoken.

@@ -22,16 +22,19 @@ type lastGood struct {
 
 // keepLastGood picks the standing rules that no good member accounts for, adds
 // their target groups to the model, and gives each rule to a bad member, in whose
-// place it stays. The result has an entry for each port of which something is kept.
+// place it stays. The result has an entry for each port of which something is kept: that
+// is all that stands while a bad member was served, since what it asks for now need not
+// be what it had.
 func (b *builder) keepLastGood(model *Model) map[int32]lastGood {
 	bad := slices.DeleteFunc(slices.Clone(b.members), func(m *member) bool { return !m.bad })
 	if len(bad) == 0 {
 		return nil
 	}
 	all := map[int32]lastGood{}
+	served := slices.ContainsFunc(bad, func(m *member) bool { return m.served })
 	for _, l := range b.in.Standing.Listeners {
 		kept := b.keepPort(model, l.Port, bad)
-		if len(kept.rules) == 0 && kept.defaultAction == nil && !b.anyListens(l.Port) {
+		if len(kept.rules) == 0 && kept.defaultAction == nil && !served {
 			continue
 		}
 		if kept.standingDefault != nil && !b.anyGoodListens(l.Port) {
@@ -43,11 +46,7 @@ func (b *builder) keepLastGood(model *Model) map[int32]lastGood {
 	return all
 }
 
-// anyListens reports whether a member's word counts on a port.
-func (b *builder) anyListens(port int32) bool {
-	return slices.ContainsFunc(b.members, func(m *member) bool { return b.listens(m, port) })
-}
-
+// anyGoodListens reports whether a good member wants a listener.
 func (b *builder) anyGoodListens(port int32) bool {
 	return slices.ContainsFunc(b.members, func(m *member) bool { return !m.bad && b.listens(m, port) })
 }
@@ -201,20 +200,18 @@ func (b *builder) standingRedirect() int32 {
 	return 0
 }
 
-// standingSources returns who may reach a port today, worded as an opinion about one of
-// the two annotations.
-func (b *builder) standingSources(key string, port int32) string {
-	var sources []string
+// standingSources returns who may reach a port today.
+func (b *builder) standingSources(port int32) (cidrs, lists []string) {
 	for _, p := range b.in.Standing.Permissions {
 		switch {
 		case p.Port != port:
-		case key == keyPrefixLists:
-			sources = append(sources, p.PrefixList)
+		case p.PrefixList != "":
+			lists = append(lists, p.PrefixList)
 		default:
-			sources = append(sources, p.CIDR+p.CIDRv6)
+			cidrs = append(cidrs, p.CIDR+p.CIDRv6)
 		}
 	}
-	return canonical(slices.DeleteFunc(sources, func(s string) bool { return s == "" }))
+	return cidrs, lists
 }
 
 // ownerOf reads the owner from a target group's ID. "ns/a-b-c:80" may be Ingress

@@ -21,7 +21,9 @@ var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 // own. Where they cannot be read, what stands is kept.
 func (b *builder) readTags(m *member) {
 	tags := m.reader().pairs(keyTags)
-	if _, asked := m.ing.Annotations[keyTags]; asked && tags == nil && m.served {
+	_, asked := m.ing.Annotations[keyTags]
+	unread := asked && tags == nil && m.served
+	if unread {
 		tags = b.standingTags()
 	}
 	m.checkTags(tags, keyTags, "annotation "+keyTags, b.in.Settings.ExternalManagedTags)
@@ -31,7 +33,7 @@ func (b *builder) readTags(m *member) {
 	}
 	m.tags = layered(m.params.tags(), tags)
 	for _, key := range sortedKeys(m.tags) {
-		m.sayOf(topic{key: keyTags, part: key}, m.tags[key])
+		m.opinions = append(m.opinions, opinion{topic: topic{key: keyTags, part: key}, value: m.tags[key], standing: unread})
 	}
 }
 

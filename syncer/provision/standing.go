@@ -25,7 +25,7 @@ func (st *stack) forBuild() ingress.Standing {
 	}
 	for _, b := range st.balancers {
 		for port, l := range b.listeners {
-			listener := ingress.StandingListener{Port: port, Protocol: l.Protocol}
+			listener := ingress.StandingListener{Port: port, Protocol: l.Protocol, SSLPolicy: l.SSLPolicy}
 			if l.CertificateARN != "" {
 				listener.Certificates = []string{l.CertificateARN}
 			}
