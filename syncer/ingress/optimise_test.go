@@ -79,7 +79,9 @@ func TestShadowed(t *testing.T) {
 			redirect, rule := Rule{Conditions: tt.redirect, Action: redirectTo(toHTTPS)}, Rule{Conditions: tt.rule, Action: fixedResponse(200, "rule")}
 			dropped := func() bool {
 				left := optimise([]Rule{redirect, rule}, 80, protocolHTTP)
-				return !slices.ContainsFunc(left, func(r Rule) bool { return r.Action.FixedResponse != nil && r.Action.FixedResponse.MessageBody == "rule" })
+				return !slices.ContainsFunc(left, func(r Rule) bool {
+					return r.Action.FixedResponse != nil && r.Action.FixedResponse.MessageBody == "rule"
+				})
 			}
 			require.Equal(t, tt.want, dropped())
 			rule.Standing = "arn:rule"

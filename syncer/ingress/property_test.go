@@ -378,7 +378,7 @@ func requireSameListener(t *rapid.T, good, broken Listener) {
 		good.Tags, good.SSLPolicy, good.Certificates, good.Attributes = broken.Tags, "", nil, nil
 		good.Kept = true
 	}
-	good.Rules = slices.Clone(good.Rules)
+	good.Rules, broken.Rules = append([]Rule{}, good.Rules...), append([]Rule{}, broken.Rules...)
 	for i := range min(len(good.Rules), len(broken.Rules)) {
 		// Whose tags cannot be read has all of the load balancer's, till they can.
 		good.Rules[i].Tags = broken.Rules[i].Tags
