@@ -145,8 +145,11 @@ func (b *builder) keepDefault(model *Model, s StandingRule, bad []*member) *Acti
 	}
 	owner := b.standingOwner(s, bad, nil)
 	if owner == nil && len(s.groups()) == 0 {
-		// Nothing tells whose it is; who has a default backend and is bad may miss it.
-		owner = mine
+		// Nothing tells whose it is; who has a default backend and is bad may miss it, on
+		// whatever ports it asks to listen now.
+		if i := slices.IndexFunc(bad, func(m *member) bool { return m.served && m.ing.Spec.DefaultBackend != nil }); i >= 0 {
+			owner = bad[i]
+		}
 	}
 	if owner == nil || !owner.bad {
 		return nil

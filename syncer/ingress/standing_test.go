@@ -171,18 +171,23 @@ func TestStandingDefaultAction(t *testing.T) {
 	teapot := &FixedResponse{StatusCode: 418, ContentType: contentTypePlain}
 	tests := map[string]struct {
 		backend  bool
+		ports    string
 		standing StandingRule
 		want     Action
 	}{
 		"forwards to the bad one":       {standing: StandingRule{Action: forwardTo("demo0/bad-web:80")}, want: forwardTo("demo0/bad-web:80")},
 		"forwards to a stranger":        {standing: StandingRule{Action: forwardTo("demo0/gone-web:80")}, want: fixedResponse(404, "")},
 		"fixed, and it has a backend":   {backend: true, standing: StandingRule{Action: Action{FixedResponse: teapot}}, want: Action{FixedResponse: teapot}},
+		"fixed, and it moved away":      {backend: true, ports: `[{"HTTP":81}]`, standing: StandingRule{Action: Action{FixedResponse: teapot}}, want: Action{FixedResponse: teapot}},
 		"fixed, and nobody has backend": {standing: StandingRule{Action: Action{FixedResponse: teapot}}, want: fixedResponse(404, "")},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			w.ingresses = []*networkingv1.Ingress{shopMember("bad", map[string]string{keyScheme: "x"}), shopMember("good", nil)}
+			if tt.ports != "" {
+				w.ingresses[0].Annotations[keyListenPorts] = tt.ports
+			}
 			if tt.backend {
 				w.ingresses[0].Spec.DefaultBackend = &networkingv1.IngressBackend{}
 			}
