@@ -16,7 +16,7 @@ import (
 )
 
 // behaviours are those that users of the AWS Load Balancer Controller rely on, and
-// that are hardest to keep, as far as they concern targets and leadership.
+// that are hardest to keep.
 var behaviours = []string{
 	"a gated pod is registered before it is ready",
 	"a terminating pod leaves at once",
@@ -34,6 +34,9 @@ var behaviours = []string{
 	"what a pod's readiness condition says",
 	"a target group is replaced",
 	"a target group that clusters share",
+	"the order of rules and of their conditions",
+	"redirects that loop, and what they hide",
+	"backends that are not there",
 }
 
 // mutant is one way to break one rule.
