@@ -29,6 +29,8 @@ const (
 	// that, however many calls want it.
 	firstAssume = time.Second
 	lastAssume  = time.Minute
+	// assumeTimeout ends a call, with its repetitions, that STS does not answer.
+	assumeTimeout = 10 * time.Second
 )
 
 // sessionPrefix and the name of the cluster are what the other account's CloudTrail
@@ -145,7 +147,10 @@ func (a *assumed) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err := a.failing(); err != nil {
 		return aws.Credentials{}, err
 	}
-	got, err := a.from.Retrieve(ctx)
+	// The SDK keeps asking although its caller has ended: another may wait for it, too.
+	asked, cancel := context.WithTimeout(ctx, assumeTimeout)
+	defer cancel()
+	got, err := a.from.Retrieve(asked)
 	if err != nil {
 		err = &roleError{role: a.role, code: Code(err), err: redact(err)}
 	}

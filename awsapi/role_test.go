@@ -15,15 +15,21 @@ import (
 
 const otherAccount = "222222222222"
 
-// inTwoAccounts has a role in another account, which has a target group.
-func inTwoAccounts(t *testing.T, test func(t *testing.T, sim, other *awssim.Sim, c *Clients)) {
+// twoAccounts are our own, with clients, and another one.
+type twoAccounts struct {
+	t          *testing.T
+	sim, other *awssim.Sim
+	c          *Clients
+}
+
+func inTwoAccounts(t *testing.T, test func(a twoAccounts)) {
 	t.Helper()
 	t.Setenv("AWS_SESSION_TOKEN", "") // ours are a user's
 	synctest.Test(t, func(t *testing.T) {
 		sim, c := simulated(t, awssim.Options{}, nil)
 		other, err := sim.AddAccount(awssim.Options{AccountID: otherAccount, VPCs: []awssim.VPC{{ID: "vpc-2", CIDRs: []string{"10.8.0.0/16"}}}})
 		require.NoError(t, err)
-		test(t, sim, other, c)
+		test(twoAccounts{t, sim, other, c})
 	})
 }
 
@@ -39,7 +45,8 @@ func assumedTimes(sim *awssim.Sim) (n int) {
 
 // TestAssume: what a role does happens in its account, with credentials that are kept.
 func TestAssume(t *testing.T) {
-	inTwoAccounts(t, func(t *testing.T, sim, other *awssim.Sim, c *Clients) {
+	inTwoAccounts(t, func(a twoAccounts) {
+		t, sim, other, c := a.t, a.sim, a.other, a.c
 		role := target.Role{ARN: other.SetRole(awssim.Role{Name: "shared", ExternalID: "x1"}), ExternalID: "x1"}
 		require.Equal(t, otherAccount, role.Account())
 		require.Same(t, c, c.Assume(target.Role{}), "our own account needs none")
@@ -68,7 +75,8 @@ func TestAssume(t *testing.T) {
 // TestBudgetsBelongToAccounts: two roles of one account share its budget, and our own
 // account's is another.
 func TestBudgetsBelongToAccounts(t *testing.T) {
-	inTwoAccounts(t, func(t *testing.T, _, other *awssim.Sim, c *Clients) {
+	inTwoAccounts(t, func(a twoAccounts) {
+		t, other, c := a.t, a.other, a.c
 		first := c.Assume(target.Role{ARN: other.SetRole(awssim.Role{Name: "a"})})
 		second := c.Assume(target.Role{ARN: other.SetRole(awssim.Role{Name: "b"})})
 		require.NotSame(t, first, second)
@@ -87,7 +95,8 @@ func TestBudgetsBelongToAccounts(t *testing.T) {
 
 // TestRoleIsDenied: why is said, and STS is not asked for every call.
 func TestRoleIsDenied(t *testing.T) {
-	inTwoAccounts(t, func(t *testing.T, sim, other *awssim.Sim, c *Clients) {
+	inTwoAccounts(t, func(a twoAccounts) {
+		t, sim, other, c := a.t, a.sim, a.other, a.c
 		role := target.Role{ARN: other.SetRole(awssim.Role{Name: "shared", ExternalID: "secret-id"}), ExternalID: "wrong-id"}
 		there := c.Assume(role)
 		began := time.Now()
@@ -114,7 +123,8 @@ func TestRoleIsDenied(t *testing.T) {
 // TestCredentialsOutliveTroubleOfSTS: they are renewed in time to survive that, and used
 // until they end.
 func TestCredentialsOutliveTroubleOfSTS(t *testing.T) {
-	inTwoAccounts(t, func(t *testing.T, sim, other *awssim.Sim, c *Clients) {
+	inTwoAccounts(t, func(a twoAccounts) {
+		t, sim, other, c := a.t, a.sim, a.other, a.c
 		there := c.Assume(target.Role{ARN: other.SetRole(awssim.Role{Name: "shared"})})
 		call := func() error {
 			_, err := there.ELB.DescribeTargetGroups(t.Context())
@@ -137,4 +147,17 @@ func TestCredentialsOutliveTroubleOfSTS(t *testing.T) {
 func TestSessionName(t *testing.T) {
 	require.Equal(t, "tgsync-demo-1", sessionName("demo/1"))
 	require.Len(t, sessionName(strings.Repeat("x", 100)), 64)
+}
+
+// TestRoleErrorsHoldNoSecrets: STS, too, quotes the session token when a signature does not
+// match.
+func TestRoleErrorsHoldNoSecrets(t *testing.T) {
+	inTwoAccounts(t, func(a twoAccounts) {
+		a.sim.Inject(awssim.Fault{
+			Action: "AssumeRole", Code: "SignatureDoesNotMatch", Status: http.StatusForbidden, Message: "x-amz-security-token:session-token",
+		})
+		_, err := a.c.Assume(target.Role{ARN: a.other.SetRole(awssim.Role{Name: "shared"})}).ELB.DescribeTargetGroups(a.t.Context())
+		require.ErrorContains(a.t, err, "api error SignatureDoesNotMatch")
+		require.NotContains(a.t, err.Error(), "session-token")
+	})
 }

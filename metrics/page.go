@@ -32,6 +32,7 @@ type Leader struct {
 // Bucket is one of AWS's token buckets, as far as it is ours to use, or what a class
 // of calls has left of its guarantee out of it.
 type Bucket struct {
+	Account string  `json:"account,omitempty"` // empty: our own
 	Name    string  `json:"name"`
 	Class   string  `json:"class,omitempty"` // empty: the bucket itself
 	Tokens  float64 `json:"tokens"`          // to be had now
@@ -44,7 +45,8 @@ type Bucket struct {
 type TargetGroup struct {
 	Name        string `json:"name"`
 	ARN         string `json:"arn"`
-	Service     string `json:"service"` // namespace/name
+	Role        string `json:"role,omitempty"` // that is assumed for it; empty: none
+	Service     string `json:"service"`        // namespace/name
 	ServicePort string `json:"service_port"`
 	Stack       string `json:"stack,omitempty"` // the Ingress group that it belongs to
 	State       string `json:"state"`

@@ -101,9 +101,8 @@ func (f filter) choose(groups []TargetGroup) []TargetGroup {
 func (g *TargetGroup) has(words []string) bool {
 	for _, word := range words {
 		in := func(text string) bool { return strings.Contains(strings.ToLower(text), word) }
-		if !in(g.Name) && !in(g.Service+":"+g.ServicePort) && !in(g.Stack) && !in(g.ARN) && !slices.ContainsFunc(g.Targets, func(t Target) bool {
-			return in(t.Address) || in(t.Pod)
-		}) {
+		named := slices.ContainsFunc([]string{g.Name, g.Service + ":" + g.ServicePort, g.Stack, g.ARN, g.Role}, in)
+		if !named && !slices.ContainsFunc(g.Targets, func(t Target) bool { return in(t.Address) || in(t.Pod) }) {
 			return false
 		}
 	}

@@ -214,9 +214,9 @@ func TestTargetsEscapes(t *testing.T) {
 	one := 1
 	p := metrics.Page{
 		At: now, Version: evil, Cluster: evil, NotReady: evil, States: []string{evil}, Leader: metrics.Leader{Identity: evil, Holder: evil},
-		Buckets: []metrics.Bucket{{Name: evil, Waiting: 1}, {Name: evil, Class: evil}},
+		Buckets: []metrics.Bucket{{Account: evil, Name: evil, Waiting: 1}, {Name: evil, Class: evil}},
 		Groups: []metrics.TargetGroup{{
-			Name: evil, ARN: evil, Service: evil, ServicePort: evil, Stack: evil, State: evil, Problem: evil, Observed: &one, Health: map[string]int{evil: 1},
+			Name: evil, ARN: evil, Role: evil, Service: evil, ServicePort: evil, Stack: evil, State: evil, Problem: evil, Observed: &one, Health: map[string]int{evil: 1},
 			Actions: []metrics.Action{{Operation: evil, WaitsFor: evil, Changed: now}},
 			Calls:   []metrics.Call{{Operation: evil, Result: evil, Error: evil}},
 			Parked:  []metrics.Parked{{Target: evil, Targets: 1, Operation: evil, Reason: evil}},
@@ -229,6 +229,20 @@ func TestTargetsEscapes(t *testing.T) {
 	require.NotContains(t, html, `href="javascript`)
 	require.NotContains(t, html, `"'>`)
 	require.Equal(t, 1, strings.Count(html, `class="name"`), "it is found all the same")
+}
+
+// TestTargetsOfAnotherAccount say by way of which role, and its buckets whose they are.
+func TestTargetsOfAnotherAccount(t *testing.T) {
+	const role = "arn:aws:iam::222222222222:role/tgsync"
+	p := leading()
+	p.Groups = []metrics.TargetGroup{synced("ours", 1), synced("theirs", 1)}
+	p.Groups[1].Role = role
+	p.Buckets = append(p.Buckets, metrics.Bucket{Account: "222222222222", Name: "elb-account", Size: 40, Waiting: 1})
+	html := serve(t, p, "/targets?q=role/tgsync").Body.String()
+	require.Equal(t, 1, strings.Count(html, `class="name"`))
+	require.Contains(t, html, ", by way of "+role)
+	require.Equal(t, 2, strings.Count(html, "of account 222222222222"), "in the table and in what is scarce")
+	require.NotContains(t, serve(t, p, "/targets?q=ours").Body.String(), "by way of")
 }
 
 func TestTargetsHeaders(t *testing.T) {

@@ -115,7 +115,11 @@ func (s *Syncer) Details() []Detail {
 // actions returns what is to be done, by the ARN of the group.
 func (s *Syncer) actions() map[string][]Action {
 	all := map[string][]Action{}
-	for _, item := range slices.Concat(s.mutations.Snapshot(), s.reads.Snapshot()) {
+	var items []opqueue.Item[key]
+	for _, l := range s.allLanes() {
+		items = slices.Concat(items, l.mutations.Snapshot(), l.reads.Snapshot())
+	}
+	for _, item := range items {
 		all[item.Key.arn] = append(all[item.Key.arn], Action{
 			Operation: string(item.Key.op), Waits: item.Waits, Changed: item.Changed, Ready: item.Ready, Until: item.Until,
 		})

@@ -9,7 +9,8 @@
 //	trim.go       what of each goes into its cache: 1,000 pods take about 0.7 MB, not 6
 //	handlers.go   event -> keys {target group, operation}, with the time at which the change happened
 //	pods.go       the same for pods, by an index from pod to slices, and for nodes
-//	syncer.go     two queues, one for each of AWS's token categories; the bindings of today
+//	syncer.go     the bindings of today, and what is done when they change
+//	lane.go       two queues for each account, one for each of AWS's token categories
 //	worker.go     key -> desired set -> plan -> guards -> one call -> what comes next
 //	group.go      what is known of one group: observed, in flight, in doubt
 //	guard.go      deregistrations that a cluster in good health would not ask for are held
@@ -31,6 +32,17 @@
 // (EndpointSlices, pods and nodes to desired set). Which Service port feeds which group
 // is decided by package provision, a loop of its own with a budget of its own: endpoints
 // never wait for it. Package groupbinding adds the groups that people make themselves.
+//
+// # Other accounts
+//
+// A binding may name a role, which is assumed for the account of its group. AWS's budgets
+// belong to accounts, and a queue takes its token before it knows for which group it is.
+// So each role has a lane: queues, workers and a poller of health of its own. It is made
+// when the first binding names the role and stopped when the last is gone. Roles of one
+// account share its budget, and have lanes apart all the same: one may be denied while
+// the other is not. Groups, bindings and gates are not divided: a pod's gate waits for
+// groups of several accounts, each read by its own lane. (A whole Syncer for each account
+// would have had to share out pods, guards and gates again behind a router.)
 //
 // A Syncer lives for one term of leading (package lease), or less if another controller
 // comes back (package standaside): it is built on informers that are full, and everything that it believed ends with it. On a standby the
@@ -74,9 +86,12 @@
 //	goroutine             started by        ends when                    may block on
 //	informers             Informers.Start   its stop channel closes      the API server
 //	event handlers        client-go         the informers end            nothing
-//	2 dispatchers, with   Syncer.Run        its context ends; a call     AWS, tokens
-//	8 registration and 4                    under way has 10 s, none
-//	read workers                            if the Lease is lost
+//	2 dispatchers for     Syncer.Run; of    its context ends, or no      AWS, tokens
+//	each account, with    another account,  binding names the role; a
+//	8 registration and 4  when a binding    call under way has 10 s,
+//	read workers; of      names its role    none if the Lease is lost
+//	another account a
+//	poller of health
 //	live reads            Syncer.Run        its context ends             the API server
 //	readiness.Gates.Run   Syncer.Run        its context ends and its     AWS, tokens, the API server
 //	                                        reads and patches have

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"time"
@@ -67,6 +68,9 @@ func (c gatedCluster) membership(b target.Binding, pod *endpoints.Pod) readiness
 		Timeout:            time.Duration(b.Check.TimeoutSeconds) * time.Second,
 		UnhealthyThreshold: int(b.Check.UnhealthyThreshold),
 	}}
+	if l := c.s.lane(b.GroupARN); l != nil {
+		m.Poller = l.poller
+	}
 	m.Target = c.s.o.Informers.targetOf(b, pod)
 	if b.Unused {
 		m.Trouble = "no rule of a load balancer forwards to target group " + b.GroupName
@@ -132,11 +136,14 @@ type gateReader struct{ s *Syncer }
 
 var _ readiness.HealthReader = gateReader{}
 
+// errUnbound says that a group is bound no more: whose it is, is not known.
+var errUnbound = errors.New("the target group is not bound any more")
+
 // DescribeTargetHealth implements readiness.HealthReader.
 func (r gateReader) DescribeTargetHealth(ctx context.Context, arn string) ([]awsapi.TargetHealth, error) {
 	g := r.s.group(arn)
 	if g == nil {
-		return r.s.o.AWS.DescribeTargetHealth(ctx, arn)
+		return nil, errUnbound
 	}
 	health, o, err := r.s.read(ctx, g)
 	if err == nil && (o.drift > 0 || o.awaited) {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tgsync/tgsync/awsapi"
@@ -39,6 +40,8 @@ type group struct {
 	arn string
 	// planning has room for the one who plans, if the group is shared.
 	planning chan struct{}
+	// lane is the way to it. Rebind gives it another one.
+	lane atomic.Pointer[lane]
 
 	// mu guards all below. It is never held across a call to AWS.
 	mu sync.Mutex

@@ -144,7 +144,7 @@ func (s *Syncer) holdMissing(r removal) target.Set {
 	if !until.After(time.Now()) || len(r.targets) == 0 {
 		return nil
 	}
-	s.mutations.Add(key{r.binding.GroupARN, deregister}, opqueue.Change{Since: until})
+	s.add(key{r.binding.GroupARN, deregister}, opqueue.Change{Since: until})
 	return target.NewSet(r.targets...)
 }
 
@@ -182,7 +182,7 @@ func (s *Syncer) holdUnproven(r removal) target.Set {
 	if len(living) > 0 {
 		// The cache will catch up, and tells when it does. If not, the answer is no answer
 		// any more by then, and the API server is asked again.
-		s.mutations.Add(key{r.binding.GroupARN, deregister}, opqueue.Change{Since: time.Now().Add(liveFresh)})
+		s.add(key{r.binding.GroupARN, deregister}, opqueue.Change{Since: time.Now().Add(liveFresh)})
 	}
 	return living
 }

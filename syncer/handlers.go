@@ -77,10 +77,10 @@ func (s *Syncer) sliceChanged(before, after *discoveryv1.EndpointSlice) {
 			s.addBoth(b.GroupARN) // it may not be any more
 		}
 		if went > 0 {
-			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Since: since, Urgent: true, Size: went})
+			s.add(key{b.GroupARN, deregister}, opqueue.Change{Since: since, Urgent: true, Size: went})
 		}
 		if came > 0 {
-			s.mutations.Add(key{b.GroupARN, register}, opqueue.Change{Since: since, Size: came})
+			s.add(key{b.GroupARN, register}, opqueue.Change{Since: since, Size: came})
 		}
 	}
 }

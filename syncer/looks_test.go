@@ -97,6 +97,7 @@ func TestGatesLookSettlesAnOpenOutcome(t *testing.T) {
 	require.NoError(t, err)
 	defer informers.Shutdown()
 	g := newGroup("arn")
+	g.lane.Store(s.lanes[target.Role{}])
 	s.groups["arn"] = g
 	g.observedAt(0, health("healthy", a))
 	begins(t, g, register, target.NewSet(a, b), b)
@@ -105,12 +106,12 @@ func TestGatesLookSettlesAnOpenOutcome(t *testing.T) {
 	_, err = gateReader{s}.DescribeTargetHealth(t.Context(), "arn")
 	require.NoError(t, err)
 	for _, op := range []operation{register, deregister} {
-		require.True(t, s.mutations.Waits(key{"arn", op}))
-		s.mutations.Remove(key{"arn", op})
+		require.True(t, s.waits(key{"arn", op}))
+		s.lane("arn").queue(op).Remove(key{"arn", op})
 	}
 	_, err = gateReader{s}.DescribeTargetHealth(t.Context(), "arn")
 	require.NoError(t, err)
-	require.False(t, s.mutations.Waits(key{"arn", register}), "nothing was open any more")
+	require.False(t, s.waits(key{"arn", register}), "nothing was open any more")
 }
 
 // TestSharedTargetStaysOurs although an observation right after its registration lacks

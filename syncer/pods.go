@@ -87,7 +87,7 @@ func (s *Syncer) podChanged(pod *endpoints.Pod) {
 func (s *Syncer) podWentUnseen(pod *endpoints.Pod) {
 	for _, b := range s.index.Load().byNamespace[pod.Namespace] {
 		if g := s.group(b.GroupARN); g != nil && g.held() {
-			s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{Urgent: true})
+			s.add(key{b.GroupARN, deregister}, opqueue.Change{Urgent: true})
 		}
 	}
 }

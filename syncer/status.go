@@ -39,10 +39,12 @@ type Status struct {
 // Status returns what is known of every bound group, ordered by its name.
 func (s *Syncer) Status() []Status {
 	pending := map[string]bool{}
-	s.mutations.Pending(func(k key) bool {
-		pending[k.arn] = true
-		return true
-	})
+	for _, l := range s.allLanes() {
+		l.mutations.Pending(func(k key) bool {
+			pending[k.arn] = true
+			return true
+		})
+	}
 	bound := s.index.Load().byARN
 	all := make([]Status, 0, len(bound))
 	for arn, b := range bound {

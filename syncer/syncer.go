@@ -74,8 +74,10 @@ type Metrics interface {
 
 // Options configure a Syncer.
 type Options struct {
-	AWS           TargetAPI
-	Tokens        Tokens
+	AWS    TargetAPI // of our own account
+	Tokens Tokens
+	// Roles returns the same of a role of another account. Nil: no binding has one.
+	Roles         func(target.Role) (TargetAPI, Tokens)
 	Source        Source
 	Informers     *Informers
 	Live          LiveSlices
@@ -101,18 +103,17 @@ type Options struct {
 
 // Syncer keeps target groups equal to the endpoints of their Services.
 type Syncer struct {
-	o         Options
-	mutations *opqueue.Queue[key] // takes registration tokens
-	reads     *opqueue.Queue[key] // takes those of Describe calls
-	index     atomic.Pointer[index]
-	handlers  handlers // taken away by Run
-	zones     *zones
-	live      *liveReads
-	gates     *readiness.Gates
+	o        Options
+	index    atomic.Pointer[index]
+	handlers handlers // taken away by Run
+	zones    *vpcs
+	live     *liveReads
+	gates    *readiness.Gates
 
-	// mu guards groups; a group has a lock of its own.
+	// mu guards groups and lanes; a group has a lock of its own.
 	mu     sync.Mutex
 	groups map[string]*group
+	lanes  map[target.Role]*lane // that of our own account is there from the beginning
 }
 
 // index is an immutable view of the bindings.
@@ -147,19 +148,8 @@ func indexOf(source Source) *index {
 
 // New returns a Syncer whose event handlers are in place. Run does the work.
 func New(o Options) (*Syncer, error) {
-	s := &Syncer{o: o, groups: map[string]*group{}, zones: newZones(), live: newLiveReads(o.Live, o.Log)}
-	s.mutations = opqueue.New(opqueue.Options[key]{
-		Run: s.program, Take: o.Tokens.RegistrationToken,
-		Workers: mutationWorkers, Gap: o.BatchInterval, Drain: drain, Order: o.Order,
-	})
-	s.reads = opqueue.New(opqueue.Options[key]{
-		Run:     s.observe,
-		Take:    func(ctx context.Context) (*opqueue.Token, error) { return o.Tokens.ReadToken(ctx, awsapi.ClassAudit) },
-		Workers: readWorkers, Drain: drain,
-		// What is urgent is to be seen after a call whose outcome is open, and there is
-		// never much of that.
-		Order: opqueue.UrgentFirst{},
-	})
+	s := &Syncer{o: o, groups: map[string]*group{}, zones: newVPCs(), live: newLiveReads(o.Live, o.Log)}
+	s.lanes = map[target.Role]*lane{{}: s.newLane(o.AWS, o.Tokens)}
 	s.gates = s.newGates()
 	s.index.Store(&index{})
 	if err := s.addHandlers(); err != nil {
@@ -178,26 +168,27 @@ func (s *Syncer) Run(ctx context.Context) (err error) {
 		return nil
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.mutations.Run(ctx) })
-	g.Go(func() error { return s.reads.Run(ctx) })
+	own := s.lanes[target.Role{}]
+	g.Go(func() error { return own.run(ctx) })
 	g.Go(func() error { return s.gates.Run(ctx) })
 	g.Go(func() error {
-		s.live.run(ctx, func(service types.NamespacedName) {
-			for _, b := range s.index.Load().byService[service] {
-				s.mutations.Add(key{b.GroupARN, deregister}, opqueue.Change{})
-			}
-		})
+		s.live.run(ctx, s.liveRead)
 		return nil
 	})
+	start := func(l *lane) {
+		laneCtx, stop := context.WithCancel(ctx)
+		l.stop = stop
+		g.Go(func() error { return l.run(laneCtx) })
+	}
 	g.Go(func() error {
-		s.rebind()
+		s.rebind(start)
 		for {
 			// Only one of these can happen at a time, and rebind does not block.
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-s.o.Source.Changed():
-				s.rebind()
+				s.rebind(start)
 			}
 		}
 	})
@@ -213,22 +204,24 @@ func drain(cause error) time.Duration {
 	return drainTimeout
 }
 
-// rebind takes over the bindings of today: a new group is observed first, one
-// that is bound no more is forgotten.
-func (s *Syncer) rebind() {
+// rebind takes over the bindings of today: a new group is observed first, one that is
+// bound no more, or by way of another role, is forgotten.
+func (s *Syncer) rebind(start func(*lane)) {
 	next := indexOf(s.o.Source)
 	previous := s.index.Swap(next)
 	s.mu.Lock()
 	for arn, g := range s.groups {
-		if _, bound := next.byARN[arn]; !bound {
+		if b, bound := next.byARN[arn]; !bound || b.Role != previous.byARN[arn].Role {
 			s.unbindLocked(g)
 		}
 	}
-	for arn := range next.byARN {
+	for arn, b := range next.byARN {
 		if s.groups[arn] == nil {
 			s.groups[arn] = newGroup(arn)
 		}
+		s.groups[arn].lane.Store(s.laneLocked(b.Role, start))
 	}
+	s.endLanesLocked(next.byARN)
 	s.mu.Unlock()
 	var fresh []target.Binding
 	for arn, b := range next.byARN {
@@ -252,9 +245,7 @@ func (s *Syncer) unbindLocked(g *group) {
 	if g.distrust(); !g.busy() {
 		delete(s.groups, g.arn)
 	}
-	s.mutations.Remove(key{g.arn, register})
-	s.mutations.Remove(key{g.arn, deregister})
-	s.reads.Remove(key{g.arn, observe})
+	g.lane.Load().forget(g.arn)
 	s.gates.Forget(g.arn)
 }
 
@@ -277,7 +268,7 @@ func (s *Syncer) begin(fresh []target.Binding) {
 	for _, b := range fresh {
 		changed, leaving := s.o.Informers.changedAt(b.Service)
 		if !s.o.LiveSince.IsZero() && changed.After(s.o.LiveSince) {
-			s.mutations.Add(key{b.GroupARN, register}, opqueue.Change{Since: changed})
+			s.add(key{b.GroupARN, register}, opqueue.Change{Since: changed})
 			at = now.Add(headStart)
 		}
 		if leaving {
@@ -288,7 +279,7 @@ func (s *Syncer) begin(fresh []target.Binding) {
 	slices.SortFunc(order, func(a, b beginning) int { return b.changed.Compare(a.changed) })
 	for i, g := range order {
 		// A nanosecond makes the order: the oldest is served first.
-		s.reads.Add(key{g.arn, observe}, opqueue.Change{Since: at.Add(time.Duration(i - len(order)))})
+		s.add(key{g.arn, observe}, opqueue.Change{Since: at.Add(time.Duration(i - len(order)))})
 	}
 }
 
@@ -311,9 +302,12 @@ func (s *Syncer) group(arn string) *group {
 // Pending returns how many groups wait for an operation and the age of the
 // oldest of what they wait for.
 func (s *Syncer) Pending(op string) (groups int, oldest time.Duration) {
-	groups, since := s.mutations.Pending(func(k key) bool { return k.op == operation(op) })
-	if groups > 0 {
-		oldest = time.Since(since)
+	for _, l := range s.allLanes() {
+		n, since := l.mutations.Pending(func(k key) bool { return k.op == operation(op) })
+		groups += n
+		if n > 0 {
+			oldest = max(oldest, time.Since(since))
+		}
 	}
 	return groups, oldest
 }

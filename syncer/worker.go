@@ -51,9 +51,9 @@ func (s *Syncer) program(ctx context.Context, k key, since time.Time) opqueue.Re
 		return opqueue.Done()
 	}
 	if next := g.nextTry(k.op); !next.IsZero() {
-		s.mutations.Add(k, opqueue.Change{Since: next})
+		s.add(k, opqueue.Change{Since: next})
 	}
-	c := call{binding: b, group: g, key: k, since: since}
+	c := call{binding: b, group: g, aws: g.lane.Load().aws, key: k, since: since}
 	if next, ok := s.fill(ctx, &c); !ok {
 		return next
 	}
@@ -75,7 +75,7 @@ func (s *Syncer) fill(ctx context.Context, c *call) (next opqueue.Result, ok boo
 	}
 	if !g.known() && len(v.desired) > s.o.BatchSize {
 		// To look costs one call, to register what is there for the most part costs more.
-		s.reads.Add(key{g.arn, observe}, opqueue.Change{Urgent: true})
+		s.add(key{g.arn, observe}, opqueue.Change{Urgent: true})
 		return opqueue.Later(secondLook), false // the observation adds the key again
 	}
 	if !s.share(ctx, b, g, v.wanted) {
@@ -92,7 +92,7 @@ func (s *Syncer) fill(ctx context.Context, c *call) (next opqueue.Result, ok boo
 	if len(c.batch) == 0 {
 		s.addOther(c.key, plan, c.since)
 	}
-	c.zones = s.zones.of(c.batch)
+	c.zones = s.zones.of(b.VPC).of(c.batch)
 	return opqueue.Done(), len(c.batch) > 0
 }
 
@@ -105,8 +105,8 @@ func (s *Syncer) addOther(k key, plan target.Plan, since time.Time) {
 		other = deregister
 	}
 	// One that waits already may do so for a reason, which a change would end.
-	if len(k.op.of(plan)) == 0 && len(other.of(plan)) > 0 && !s.mutations.Waits(key{k.arn, other}) {
-		s.mutations.Add(key{k.arn, other}, opqueue.Change{Since: since, Size: len(other.of(plan))})
+	if len(k.op.of(plan)) == 0 && len(other.of(plan)) > 0 && !s.waits(key{k.arn, other}) {
+		s.add(key{k.arn, other}, opqueue.Change{Since: since, Size: len(other.of(plan))})
 	}
 }
 
@@ -114,6 +114,7 @@ func (s *Syncer) addOther(k key, plan target.Plan, since time.Time) {
 type call struct {
 	binding target.Binding
 	group   *group
+	aws     TargetAPI
 	key     key
 	view    view // what it was planned from
 	batch   []target.Target
@@ -126,9 +127,9 @@ type call struct {
 // send makes the call.
 func (s *Syncer) send(ctx context.Context, c call) error {
 	if c.key.op == register {
-		return s.o.AWS.RegisterTargets(ctx, c.key.arn, c.batch, func(ip netip.Addr) string { return c.zones[ip] })
+		return c.aws.RegisterTargets(ctx, c.key.arn, c.batch, func(ip netip.Addr) string { return c.zones[ip] })
 	}
-	return s.o.AWS.DeregisterTargets(ctx, c.key.arn, c.batch)
+	return c.aws.DeregisterTargets(ctx, c.key.arn, c.batch)
 }
 
 // after takes in the answer to a call and decides what comes next.
@@ -136,7 +137,7 @@ func (s *Syncer) after(ctx context.Context, c call) opqueue.Result {
 	log := s.o.Log.With(groupAttr(c.binding), slog.String("operation", string(c.key.op)), slog.Any("targets", c.batch))
 	class := awsapi.ClassOf(c.err)
 	c.group.called(c.key.op, len(c.batch), c.err)
-	if class == awsapi.Invalid && s.zones.learn(c.err, c.batch, c.zones, c.view.zone) {
+	if class == awsapi.Invalid && s.zones.of(c.binding.VPC).learn(c.err, c.batch, c.zones, c.view.zone) {
 		log.InfoContext(ctx, "zones of targets outside the VPC were learned", slog.Any("error", c.err))
 		c.group.end(c.key.op, c.batch, awsapi.Throttled) // nothing was done, and none is to blame
 		return opqueue.More()
@@ -144,7 +145,7 @@ func (s *Syncer) after(ctx context.Context, c call) opqueue.Result {
 	o := c.group.end(c.key.op, c.batch, class)
 	s.forgetUnbound(c.group)
 	if o.look {
-		s.reads.Add(key{c.key.arn, observe}, opqueue.Change{Since: time.Now().Add(c.group.lookAfter(class)), Urgent: true})
+		s.add(key{c.key.arn, observe}, opqueue.Change{Since: time.Now().Add(c.group.lookAfter(class)), Urgent: true})
 	}
 	switch class {
 	case awsapi.OK:
@@ -186,7 +187,7 @@ func (s *Syncer) refused(ctx context.Context, c call, o outcome) opqueue.Result 
 	case awsapi.ClassOf(c.err) == awsapi.Limit && len(c.group.plan(c.view.wanted).Deregister) > 0:
 		// Those who leave make room. How many would fit now is of no interest.
 		c.group.fill()
-		s.mutations.Add(key{c.key.arn, deregister}, opqueue.Change{Since: c.since, Urgent: true})
+		s.add(key{c.key.arn, deregister}, opqueue.Change{Since: c.since, Urgent: true})
 		return opqueue.More()
 	}
 	return opqueue.More() // with half of the targets
@@ -219,7 +220,7 @@ func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result
 	if o.stale {
 		return opqueue.More()
 	}
-	s.reads.Add(k, opqueue.Change{Since: g.nextLook(s.o.AuditInterval)})
+	s.add(k, opqueue.Change{Since: g.nextLook(s.o.AuditInterval)})
 	if o.awaited {
 		s.addBoth(k.arn)
 	} else {
@@ -231,7 +232,7 @@ func (s *Syncer) observe(ctx context.Context, k key, _ time.Time) opqueue.Result
 // read asks AWS what a group has, and takes the answer in.
 func (s *Syncer) read(ctx context.Context, g *group) ([]awsapi.TargetHealth, observation, error) {
 	generation := g.currentGeneration()
-	health, err := s.o.AWS.DescribeTargetHealth(ctx, g.arn)
+	health, err := g.lane.Load().aws.DescribeTargetHealth(ctx, g.arn)
 	g.called(observe, len(health), err)
 	if err != nil {
 		return nil, observation{}, err
@@ -259,7 +260,7 @@ func (s *Syncer) addMissing(arn string, since time.Time) {
 	plan := g.plan(v.wanted)
 	for _, op := range []operation{deregister, register} {
 		if len(op.of(plan)) > 0 {
-			s.mutations.Add(key{arn, op}, opqueue.Change{Since: since})
+			s.add(key{arn, op}, opqueue.Change{Since: since})
 		}
 	}
 }
@@ -268,16 +269,16 @@ func (s *Syncer) addMissing(arn string, since time.Time) {
 // waited for does not end the pause of one that does.
 func (s *Syncer) addIdle(arn string) {
 	for _, op := range []operation{deregister, register} {
-		if k := (key{arn, op}); !s.mutations.Waits(k) {
-			s.mutations.Add(k, opqueue.Change{})
+		if k := (key{arn, op}); !s.waits(k) {
+			s.add(k, opqueue.Change{})
 		}
 	}
 }
 
 // addBoth adds the keys of both operations of a group.
 func (s *Syncer) addBoth(arn string) {
-	s.mutations.Add(key{arn, deregister}, opqueue.Change{})
-	s.mutations.Add(key{arn, register}, opqueue.Change{})
+	s.add(key{arn, deregister}, opqueue.Change{})
+	s.add(key{arn, register}, opqueue.Change{})
 }
 
 // jitter spreads d over [d, 1.5 d), so that keys which failed together do not

@@ -58,6 +58,8 @@ type world struct {
 	liveSince time.Time
 	// maxTargets is the most that a group gets; 0: any number.
 	maxTargets int
+	// adjust changes the options of the next start; nil: it does not.
+	adjust func(*syncer.Options)
 }
 
 // inWorld runs a test in a bubble of virtual time.
@@ -173,6 +175,10 @@ func (w *world) options(informers *syncer.Informers) syncer.Options {
 		BatchSize: 200, MaxTargets: w.maxTargets, BatchInterval: 200 * time.Millisecond, AuditInterval: auditInterval,
 		GracePeriod: gracePeriod, FailOpen: true, LiveSince: w.liveSince,
 		Pods: w.kube.CoreV1(), GateLatch: true, GateTimeout: 10 * time.Minute,
+		Roles: func(r target.Role) (syncer.TargetAPI, syncer.Tokens) {
+			c := w.aws.Assume(r)
+			return c.ELB, c
+		},
 	}
 }
 
@@ -198,7 +204,11 @@ func (w *world) startOnly() {
 	w.t.Helper()
 	informers, err := syncer.NewInformers(w.kube)
 	require.NoError(w.t, err)
-	s, err := syncer.New(w.options(informers))
+	o := w.options(informers)
+	if w.adjust != nil {
+		w.adjust(&o)
+	}
+	s, err := syncer.New(o)
 	require.NoError(w.t, err)
 	w.syncer = s
 	ctx, cancel := context.WithCancelCause(w.t.Context())
@@ -228,9 +238,15 @@ func (w *world) service(name string) target.Binding {
 		Name: name, Port: 8000, Protocol: "HTTP", TargetType: "ip", VPCID: "vpc-1",
 	})
 	require.NoError(w.t, err)
+	b := w.serviceBinding(name)
+	b.GroupARN = g.ARN
+	return b
+}
+
+// serviceBinding is a binding of a Service to a group of its name.
+func (w *world) serviceBinding(name string) target.Binding {
 	return target.Binding{
-		GroupARN: g.ARN, GroupName: name, Service: types.NamespacedName{Namespace: "demo0", Name: name},
-		ServicePort: intstr.FromInt32(8000),
+		GroupName: name, Service: types.NamespacedName{Namespace: "demo0", Name: name}, ServicePort: intstr.FromInt32(8000),
 	}
 }
 

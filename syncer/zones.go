@@ -30,6 +30,25 @@ type zones struct {
 	inside  map[netip.Addr]bool     // exceptions from that
 }
 
+// vpcs knows the zones of each VPC: an address is outside of one and inside of another.
+// It is safe for concurrent use.
+type vpcs struct {
+	mu    sync.Mutex // guards zones
+	zones map[string]*zones
+}
+
+func newVPCs() *vpcs { return &vpcs{zones: map[string]*zones{}} }
+
+// of returns the zones of a VPC, by its ID.
+func (v *vpcs) of(vpc string) *zones {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.zones[vpc] == nil {
+		v.zones[vpc] = newZones()
+	}
+	return v.zones[vpc]
+}
+
 func newZones() *zones {
 	return &zones{outside: map[netip.Prefix]string{}, inside: map[netip.Addr]bool{}}
 }

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -269,10 +270,10 @@ func (l *stringOrList) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(l))
 }
 
-// policy returns the statements of the IAM policy.
-func policy(t *testing.T) []statement {
+// policy returns the statements of an IAM policy.
+func policy(t *testing.T, name string) []statement {
 	t.Helper()
-	decoder := json.NewDecoder(strings.NewReader(readFile(t, "deploy/iam/policy.json")))
+	decoder := json.NewDecoder(strings.NewReader(readFile(t, "deploy/iam/"+name)))
 	decoder.DisallowUnknownFields()
 	var document struct {
 		Version   string
@@ -295,7 +296,7 @@ var impliedActions = []string{
 // without a call.
 func TestPolicyAllowsWhatIsCalled(t *testing.T) {
 	allowed := map[string]bool{}
-	for _, s := range policy(t) {
+	for _, s := range policy(t, "policy.json") {
 		require.Equal(t, "Allow", s.Effect)
 		for _, action := range s.Action {
 			allowed[action] = true
@@ -305,12 +306,35 @@ func TestPolicyAllowsWhatIsCalled(t *testing.T) {
 	require.ElementsMatch(t, want, slices.Collect(maps.Keys(allowed)))
 }
 
+// TestPoliciesForOtherAccounts: what is done there is what a TargetGroupBinding needs, and
+// roles are assumed by those alone who ask for it.
+func TestPoliciesForOtherAccounts(t *testing.T) {
+	assume := policy(t, "assume-role.json")
+	require.Len(t, assume, 1)
+	require.Equal(t, stringOrList{"sts:AssumeRole"}, assume[0].Action)
+	require.NotContains(t, assume[0].Resource, "*")
+
+	allowed := map[string]bool{}
+	for _, s := range policy(t, "other-account.json") {
+		for _, action := range s.Action {
+			allowed[action] = true
+			require.Contains(t, awsapi.Actions(), action)
+		}
+	}
+	require.Len(t, allowed, 5)
+	for _, method := range []reflect.Type{reflect.TypeFor[groupbinding.AWS](), reflect.TypeFor[syncer.TargetAPI]()} {
+		for m := range method.Methods() {
+			require.True(t, allowed["elasticloadbalancing:"+m.Name], m.Name)
+		}
+	}
+}
+
 // TestPolicyChangesOnlyWhatIsOurs: whatever is not a read depends on the
 // cluster's tag, but for the VPC of a new security group and ELB's own role.
 func TestPolicyChangesOnlyWhatIsOurs(t *testing.T) {
 	reads := regexp.MustCompile(`:(Describe|Get|List)[A-Za-z]+$`)
 	exempt := []string{"CreateSecurityGroupInAnyVPC", "FirstLoadBalancerOfTheAccount"}
-	for _, s := range policy(t) {
+	for _, s := range policy(t, "policy.json") {
 		changes := slices.ContainsFunc(s.Action, func(action string) bool { return !reads.MatchString(action) })
 		if !changes || slices.Contains(exempt, s.Sid) {
 			continue

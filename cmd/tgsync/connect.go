@@ -54,7 +54,7 @@ func (d *parts) connect(ctx context.Context) error {
 	if d.clients.pods, err = typedcorev1.NewForConfig(patches); err != nil {
 		return fmt.Errorf("configure the client for Pods: %w", err)
 	}
-	d.clients.aws, err = awsapi.New(ctx, awsapi.Options{Observer: d.metrics, Fence: d.mayWrite, Share: c.APIShare, Version: version})
+	d.clients.aws, err = awsapi.New(ctx, awsapi.Options{Observer: d.metrics, Fence: d.mayWrite, Share: c.APIShare, Cluster: c.ClusterName, Version: version})
 	return err
 }
 

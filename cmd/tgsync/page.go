@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
 	"github.com/tgsync/tgsync/syncer/target"
@@ -23,10 +24,9 @@ func (d *parts) page() metrics.Page {
 	if err := d.ready(); err != nil {
 		p.NotReady = err.Error()
 	}
-	for _, l := range d.clients.aws.Levels() {
-		p.Buckets = append(p.Buckets, metrics.Bucket{
-			Name: l.Bucket, Class: l.Class, Tokens: l.Tokens, Size: l.Size, Refill: l.Refill, Waiting: l.Waiting,
-		})
+	own := awsapi.AccountLevels{Levels: d.clients.aws.Levels()}
+	for _, account := range append([]awsapi.AccountLevels{own}, d.clients.aws.OtherLevels()...) {
+		p.Buckets = append(p.Buckets, pageBuckets(account)...)
 	}
 	if s := d.syncer.Load(); s != nil {
 		p.Groups = mapped(s.Details(), pageGroup)
@@ -34,11 +34,21 @@ func (d *parts) page() metrics.Page {
 	return p
 }
 
+// pageBuckets makes the levels of an account's buckets into what is shown of them.
+func pageBuckets(of awsapi.AccountLevels) (buckets []metrics.Bucket) {
+	for _, l := range of.Levels {
+		buckets = append(buckets, metrics.Bucket{
+			Account: of.Account, Name: l.Bucket, Class: l.Class, Tokens: l.Tokens, Size: l.Size, Refill: l.Refill, Waiting: l.Waiting,
+		})
+	}
+	return buckets
+}
+
 // pageGroup makes what is known of a target group into what is shown of it.
 func pageGroup(d syncer.Detail) metrics.TargetGroup {
 	b := d.Binding
 	g := metrics.TargetGroup{
-		Name: b.GroupName, ARN: b.GroupARN, Service: b.Service.String(), ServicePort: b.ServicePort.String(), Stack: b.Stack,
+		Name: b.GroupName, ARN: b.GroupARN, Role: b.Role.ARN, Service: b.Service.String(), ServicePort: b.ServicePort.String(), Stack: b.Stack,
 		State: string(d.State), Problem: d.Problem,
 		Desired: d.Desired, Undecided: d.Undecided, InFlight: d.InFlight, InDoubt: d.InDoubt, Health: d.Targets,
 		Actions: mapped(d.Actions, func(a syncer.Action) metrics.Action {

@@ -25,7 +25,7 @@ func TestPageGroup(t *testing.T) {
 	one := target.Target{IP: netip.MustParseAddr("10.0.0.1"), Port: 8000}
 	seven := 7
 	require.Equal(t, metrics.TargetGroup{
-		Name: "web", ARN: "arn", Service: "shop/web", ServicePort: "http", Stack: "shop/ingress", State: "held", Problem: "gone",
+		Name: "web", ARN: "arn", Role: "role", Service: "shop/web", ServicePort: "http", Stack: "shop/ingress", State: "held", Problem: "gone",
 		Desired: 5, Undecided: 6, Observed: &seven, InFlight: 8, InDoubt: 9, Health: map[string]int{"healthy": 10},
 		Actions: []metrics.Action{{Operation: "register", WaitsFor: "token", Changed: at(1), Ready: at(2), Until: at(3)}},
 		Calls: []metrics.Call{
@@ -48,7 +48,7 @@ func TestPageGroup(t *testing.T) {
 	}, pageGroup(syncer.Detail{
 		Status: syncer.Status{
 			Binding: target.Binding{
-				GroupARN: "arn", GroupName: "web", Service: types.NamespacedName{Namespace: "shop", Name: "web"},
+				GroupARN: "arn", GroupName: "web", Role: target.Role{ARN: "role", ExternalID: "secret"}, Service: types.NamespacedName{Namespace: "shop", Name: "web"},
 				ServicePort: intstr.FromString("http"), Stack: "shop/ingress",
 			},
 			State: syncer.StateHeld, Targets: map[string]int{"healthy": 10},

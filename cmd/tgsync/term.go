@@ -20,6 +20,7 @@ import (
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/provision"
 	"github.com/tgsync/tgsync/syncer/securitygroup"
+	"github.com/tgsync/tgsync/syncer/target"
 )
 
 // lead does the leader's work until ctx ends. All that it needs beside the caches is
@@ -48,7 +49,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	}
 	defer func() { err = errors.Join(err, unreach()) }()
 	s, err := syncer.New(syncer.Options{
-		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Source: bindings, Informers: d.informers, Metrics: d.metrics,
+		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Roles: d.role, Source: bindings, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
 		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
 		Pods: d.clients.pods, GateLatch: d.config.GateLatch, GateTimeout: d.config.GateTimeout,
@@ -66,6 +67,12 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	g.Go(func() error { return guards.Run(ctx) })
 	g.Go(func() error { return s.Run(ctx) })
 	return g.Wait()
+}
+
+// role returns the way to the account of a role.
+func (d *parts) role(r target.Role) (syncer.TargetAPI, syncer.Tokens) {
+	c := d.clients.aws.Assume(r)
+	return c.ELB, c
 }
 
 // liveSince returns from when on nobody has taken care of changes: the previous leader
@@ -141,6 +148,8 @@ func (d *parts) newGroupBindings(provisioned groupbinding.Source) *groupbinding.
 		Webhooks:    d.clients.kube.AdmissionregistrationV1(),
 		Events:      d.recorder(),
 		AWS:         d.clients.aws.ELB,
+		Roles:       func(r target.Role) groupbinding.AWS { return d.clients.aws.Assume(r).ELB },
+		VPCID:       d.vpcID,
 		Drained: func(groupARN string) bool {
 			s := d.syncer.Load()
 			return s != nil && s.Drained(groupARN)

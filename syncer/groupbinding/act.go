@@ -65,6 +65,8 @@ func (l *Loop) act(ctx context.Context, verdicts []verdict) (next time.Time) {
 			mu.Unlock()
 			if emptied || l.o.Drained(v.binding.GroupARN) {
 				v.action, v.problem = release, problem{}
+			} else {
+				v.abandon(time.Now(), fmt.Sprintf("it took longer than %v", patience))
 			}
 			again(lookAtDraining)
 		}
@@ -104,6 +106,10 @@ func (l *Loop) change(ctx context.Context, v *verdict, mu *sync.Mutex) error {
 		l.said[o.UID] = said{released: true}
 		mu.Unlock()
 		l.o.Log.InfoContext(ctx, "a TargetGroupBinding was let go", slog.String("object", o.key().String()))
+		if v.left != "" {
+			ref := o.reference()
+			l.o.Events.Event(&ref, corev1.EventTypeWarning, reasonLeft, v.left)
+		}
 	case remove:
 		l.o.Log.InfoContext(ctx, "a TargetGroupBinding that was left is deleted, its target group is gone", slog.String("object", o.key().String()))
 		err := l.o.Client.Resource(Resource).Namespace(o.Namespace).Delete(ctx, o.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &o.UID}})

@@ -4,7 +4,8 @@
 //
 //	object.go  what is read of a TargetGroupBinding
 //	watch.go   the cache of them, of a kind that may be absent, appear and vanish
-//	finder.go  names -> target groups of the account, looked up now and then
+//	finder.go  names -> target groups of an account, looked up now and then
+//	accounts.go the finder of our own account, and of each role's beside the passes
 //	judge.go   objects and groups -> verdicts, pure: bind, empty, let go, remove, and what to say
 //	loop.go    one pass after another: look up, judge, show bindings, act
 //	act.go     finalizers, conditions, events
@@ -35,6 +36,17 @@
 // does not exist, was never bound, or is somebody else's by now. While AWS cannot be
 // asked it stays, with a condition that says why.
 //
+// A group of another account that cannot be emptied is given up 10 minutes after the
+// deletion, with an event: whoever holds that account may have cut us off, and the
+// object's namespace waits for it. In our own account it is ours to put right.
+//
+// # Groups of other accounts
+//
+// With iamRoleArnToAssume, a group is looked up, read and changed by way of that role.
+// That it cannot be assumed is told in the condition, and tried again ever less often. A
+// group that is bound already stays bound meanwhile. Lookups there run beside the passes,
+// so that an account that does not answer keeps no other binding waiting.
+//
 // # Groups that clusters share
 //
 // With multiClusterTargetGroup, a group has targets of other clusters, which stay. Ours
@@ -42,6 +54,14 @@
 // there is deregistered. Where there is none, it begins with the targets of today, and
 // nothing is deregistered. A group that the provisioner shares has one, too, under the
 // group's own name, which LBC's TargetGroupBinding had.
+//
+// Two objects of one cluster do not share a group, although LBC lets them if both are
+// multi-cluster: the second is told that the group is taken. What a group should have is
+// one Service's answer: the guards ask whether that Service, its port and its slices are
+// there, a live read is of its slices, "half of the group" and "no pod is ready" are about
+// its pods. Of a union of Services each of these would have to be decided anew, and a
+// guard that holds for one Service would hold, or let go, the other's targets. Two
+// Services behind one group are one Service with a wider selector.
 //
 // # The kind may be absent
 //
@@ -68,6 +88,9 @@
 //	Watch.Run  cmd/tgsync             its context ends            the API server
 //	Loop.Run   cmd/tgsync, in a term  its context ends and both   AWS, tokens, the API server
 //	                                  of its parts have returned
-//	 passes    Loop.Run               its context ends            the same
+//	 passes    Loop.Run               its context ends and the    the same
+//	                                  lookups have returned
+//	 lookups   a pass, one for each   15 s, or its context ends   AWS, tokens
+//	           other account
 //	 merging   Loop.Run               its context ends            nothing
 package groupbinding

@@ -80,8 +80,18 @@ func (f *finder) refresh(ctx context.Context, wanted map[string]time.Duration) (
 	if len(due) > 0 {
 		f.look(ctx, due)
 	}
+	return f.next(wanted)
+}
+
+// next returns when the next of the names is due: zero if none is wanted, in the past if
+// one is not known yet.
+func (f *finder) next(wanted map[string]time.Duration) (next time.Time) {
 	for name, every := range wanted {
-		if at := f.known[name].due(every); next.IsZero() || at.Before(next) {
+		at := time.Unix(0, 0)
+		if known := f.known[name]; known != nil {
+			at = known.due(every)
+		}
+		if next.IsZero() || at.Before(next) {
 			next = at
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -25,11 +26,17 @@ const (
 	reasonNotSupported = "NotSupported"
 	reasonNoGroup      = "TargetGroupNotFound"
 	reasonLookup       = "FailedLookup"
+	reasonRole         = "FailedAssumeRole"
+	reasonLeft         = "TargetsLeft"
 	reasonWrongGroup   = "WrongTargetGroup"
 	reasonTaken        = "TargetGroupTaken"
 	reasonDraining     = "Draining"
 	reasonFinalizer    = "FailedAddFinalizer"
 )
+
+// patience is how long a deleted object of another account waits until its targets are
+// deregistered.
+const patience = 10 * time.Minute
 
 // readyType is the condition that we write.
 const readyType = "Ready"
@@ -52,7 +59,8 @@ type verdict struct {
 	// binding is set for bind and drain.
 	binding target.Binding
 	ready   bool
-	problem // what is said of it; without a reason, nothing is
+	problem        // what is said of it; without a reason, nothing is
+	left    string // what is not cleaned up although it is let go; empty: nothing
 }
 
 // problem is why something is not as the object asks, in a word and a sentence.
@@ -66,9 +74,11 @@ var unknown = problem{message: "not looked up yet"}
 // input is all that verdicts depend on. Nothing of it is changed.
 type input struct {
 	cluster     string
-	objects     []*Object                  // the oldest first
-	found       func(name string) *finding // nil: not looked up
-	provisioned map[string]bool            // ARNs that the provisioner binds
+	vpc         string // the cluster's
+	now         time.Time
+	objects     []*Object              // the oldest first
+	found       func(*Object) *finding // its group; nil: not looked up
+	provisioned map[string]bool        // ARNs that the provisioner binds
 	service     func(types.NamespacedName) *corev1.Service
 }
 
@@ -103,7 +113,7 @@ func (in *input) living(o *Object, owners map[string]*Object) verdict {
 	switch {
 	case p.is() && o.leftover():
 		// Once is not enough: for about a second, AWS may not find what was just made.
-		if p.reason == reasonNoGroup && in.found(o.groupName()).failures > 1 {
+		if p.reason == reasonNoGroup && in.found(o).failures > 1 {
 			v.action = remove
 		}
 		return v
@@ -112,7 +122,7 @@ func (in *input) living(o *Object, owners map[string]*Object) verdict {
 		return v
 	}
 	owners[group.ARN] = o
-	v.action, v.binding = bind, o.binding(group)
+	v.action, v.binding = bind, in.binding(o, group)
 	if !o.leftover() {
 		in.tell(&v)
 	}
@@ -124,6 +134,9 @@ func (in *input) tell(v *verdict) {
 	v.ready, v.problem = true, problem{reasonBound, "the targets of target group " + v.binding.GroupName + " are those of the Service"}
 	if p := backend(in.service(v.object.service()), v.object); p.is() {
 		v.ready, v.problem = false, p
+	}
+	if p := roleProblem(v.object, in.found(v.object)); p.is() {
+		v.ready, v.problem = false, p // it is bound, and nothing comes of it
 	}
 }
 
@@ -156,22 +169,46 @@ func (in *input) deleted(o *Object, owners map[string]*Object) verdict {
 	switch {
 	case p == unknown:
 		v.action = leave
-	case p.reason == reasonLookup:
-		v.action, v.problem = leave, problem{reasonCleanup, p.message}
+	case p.reason == reasonLookup, p.reason == reasonRole:
+		if !v.abandon(in.now, p.message) {
+			v.action, v.problem = leave, problem{reasonCleanup, p.message}
+		}
 	case p.is(), owners[group.ARN] != nil: // it was never bound, or is somebody else's
 	default:
-		v.action, v.binding = drain, o.binding(group)
+		v.action, v.binding = drain, in.binding(o, group)
 		v.binding.Drain = true
 		v.problem = problem{reasonDraining, "the targets of target group " + group.Name + " are being deregistered"}
 	}
 	return v
 }
 
+// abandon gives up on the target group of a deleted object, if it is of another account
+// and has been tried for long enough: whoever holds that account may have cut us off, and
+// a namespace cannot go before all that is in it. It reports whether it has.
+func (v *verdict) abandon(now time.Time, why string) bool {
+	o := v.object
+	if o.role() == (target.Role{}) || now.Sub(o.DeletionTimestamp.Time) < patience {
+		return false
+	}
+	v.action, v.problem = release, problem{}
+	v.left = fmt.Sprintf("the targets of target group %s may still be registered, and nobody deregisters them: %s", o.groupName(), why)
+	return true
+}
+
 // binding is what the syncer is told.
+func (in *input) binding(o *Object, g awsapi.TargetGroup) target.Binding {
+	b := o.binding(g)
+	if g.VPCID != in.vpc {
+		b.VPC = g.VPCID
+	}
+	return b
+}
+
+// binding is the same, but for what depends on the cluster.
 func (o *Object) binding(g awsapi.TargetGroup) target.Binding {
 	b := target.Binding{
 		GroupARN: g.ARN, GroupName: g.Name, Service: o.service(), ServicePort: o.Spec.ServiceRef.Port, Name: o.Name,
-		Shared: o.Spec.MultiCluster,
+		Shared: o.Spec.MultiCluster, Role: o.role(),
 		Check: target.Check{
 			IntervalSeconds: g.HealthCheck.IntervalSeconds, TimeoutSeconds: g.HealthCheck.TimeoutSeconds,
 			UnhealthyThreshold: g.HealthCheck.UnhealthyThreshold,
@@ -230,28 +267,53 @@ func (o *Object) wrong() problem {
 		return problem{reasonInvalid, fmt.Sprintf("spec.targetGroupARN: %s is not the ARN of a target group", s.TargetGroupARN)}
 	case s.TargetGroupName != "" && s.TargetGroupName != o.groupName():
 		return problem{reasonInvalid, fmt.Sprintf("spec.targetGroupName: %s is not the name in spec.targetGroupARN", s.TargetGroupName)}
+	case s.RoleARN != "" && o.role().Account() == "":
+		return problem{reasonInvalid, fmt.Sprintf("spec.iamRoleArnToAssume: %s is not the ARN of a role", s.RoleARN)}
+	case s.RoleARN != "" && s.TargetType == "instance":
+		return problem{reasonInvalid, "spec.targetType: instance cannot be used with spec.iamRoleArnToAssume: instances are targets in their own account alone"}
 	case s.TargetType == "instance":
 		return problem{reasonNotSupported, "spec.targetType: instance is not supported yet: use a target group of type ip"}
-	case s.RoleARN != "" || s.ExternalID != "":
-		return problem{reasonNotSupported, "spec.iamRoleArnToAssume is not supported yet"}
 	}
 	return problem{}
 }
 
 // lookedUp returns the target group that AWS has for an object.
 func (in *input) lookedUp(o *Object) (awsapi.TargetGroup, problem) {
-	f := in.found(o.groupName())
+	f := in.found(o)
 	switch {
 	case f == nil:
 		return awsapi.TargetGroup{}, unknown
+	case f.group == nil && roleProblem(o, f).is():
+		return awsapi.TargetGroup{}, roleProblem(o, f)
 	case f.group == nil && f.err != nil:
 		return awsapi.TargetGroup{}, problem{reasonLookup, fmt.Sprintf("%s: cannot look up target group %s: AWS answers %s", o.field(), o.groupName(), awsapi.Code(f.err))}
 	case f.group == nil:
-		return awsapi.TargetGroup{}, problem{reasonNoGroup, fmt.Sprintf("%s: there is no target group %s in the account and Region", o.field(), o.groupName())}
+		return awsapi.TargetGroup{}, problem{reasonNoGroup, fmt.Sprintf("%s: there is no target group %s in %s", o.field(), o.groupName(), o.where())}
 	case o.Spec.TargetGroupARN != "" && o.Spec.TargetGroupARN != f.group.ARN:
-		return awsapi.TargetGroup{}, problem{reasonNoGroup, fmt.Sprintf("spec.targetGroupARN: the target group %s of the account and Region is another one, %s", f.group.Name, f.group.ARN)}
+		return awsapi.TargetGroup{}, problem{reasonNoGroup, fmt.Sprintf("spec.targetGroupARN: the target group %s of %s is another one, %s", f.group.Name, o.where(), f.group.ARN)}
 	}
 	return *f.group, problem{}
+}
+
+// where says in words where the target group of an object is looked for.
+func (o *Object) where() string {
+	if role := o.role(); role != (target.Role{}) {
+		return "account " + role.Account() + " and the Region"
+	}
+	return "the account and Region"
+}
+
+// roleProblem returns that the role of an object could not be assumed, at the last lookup
+// of its group. Of the error it has AWS's code alone: the rest differs from call to call.
+func roleProblem(o *Object, f *finding) problem {
+	if f == nil {
+		return problem{}
+	}
+	code, is := awsapi.RoleProblem(f.err)
+	if !is {
+		return problem{}
+	}
+	return problem{reasonRole, fmt.Sprintf("spec.iamRoleArnToAssume: cannot assume role %s: AWS answers %s", o.Spec.RoleARN, code)}
 }
 
 // fits returns why pods cannot be targets of a group as an object asks for it.

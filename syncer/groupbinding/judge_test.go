@@ -46,8 +46,9 @@ func found() *awsapi.TargetGroup {
 func judgeOne(f *finding, provisioned bool, objects ...*Object) verdict {
 	verdicts := judge(input{
 		cluster: "here", objects: objects, provisioned: map[string]bool{arnOfG: provisioned},
-		found: func(name string) *finding {
-			if name == "g" {
+		vpc: "vpc-1", now: time.Unix(1000, 0),
+		found: func(o *Object) *finding {
+			if o.groupName() == "g" {
 				return f
 			}
 			return nil
@@ -90,6 +91,11 @@ func (tt judging) check(t *testing.T) {
 	require.Equal(t, object("a", tt.change), o, "it was changed")
 }
 
+// abroad makes an object name a group of another account.
+func abroad(o *Object) {
+	o.Spec.RoleARN, o.Spec.ExternalID = "arn:aws:iam::1:role/x", "secret"
+}
+
 // group returns a finding of a group that fits but for a change.
 func group(change func(*awsapi.TargetGroup)) *finding {
 	g := found()
@@ -124,7 +130,9 @@ func TestJudge(t *testing.T) {
 		"port by name":             {change: func(o *Object) { o.Spec.ServiceRef.Port = intstr.FromString("web") }, finding: good, action: bind, ready: true, reason: "Bound"},
 		"no such port":             {change: func(o *Object) { o.Spec.ServiceRef.Port = intstr.FromInt32(81) }, finding: good, action: bind, reason: "BackendNotFound", says: "spec.serviceRef.port: Service demo/echo has no port 81"},
 		"no such Service":          {change: func(o *Object) { o.Spec.ServiceRef.Name = "x" }, finding: good, action: bind, reason: "BackendNotFound", says: "spec.serviceRef.name: Service demo/x"},
-		"another account":          {change: func(o *Object) { o.Spec.RoleARN = "arn:aws:iam::1:role/x" }, finding: good, reason: "NotSupported", says: "spec.iamRoleArnToAssume"},
+		"another account":          {change: abroad, finding: good, action: bind, ready: true, reason: "Bound"},
+		"no role":                  {change: func(o *Object) { o.Spec.RoleARN = "arn:aws:iam::1:user/x" }, finding: good, reason: "InvalidSpec", says: "spec.iamRoleArnToAssume: arn:aws:iam::1:user/x is not the ARN of a role"},
+		"instance abroad":          {change: func(o *Object) { abroad(o); o.Spec.TargetType = "instance" }, finding: good, reason: "InvalidSpec", says: "spec.targetType: instance cannot be used"},
 	}
 	for name, tt := range tests {
 		t.Run(name, tt.check)
@@ -159,10 +167,20 @@ func TestJudgeWhoseGroup(t *testing.T) {
 		"left, and not known":           {change: left},
 		"left, and at fault":            {change: func(o *Object) { left(o); o.Spec.TargetType = "instance" }, finding: tagged},
 
-		"deleted":                         {change: deleted, finding: good, action: drain, reason: "Draining"},
-		"deleted, not ours":               {change: func(o *Object) { deleted(o); o.Finalizers = []string{"x"} }, finding: good},
-		"deleted, not looked up yet":      {change: deleted},
-		"deleted, AWS does not answer":    {change: deleted, finding: &finding{err: errors.New("x")}, reason: "FailedCleanup", says: "cannot look up"},
+		"deleted":                      {change: deleted, finding: good, action: drain, reason: "Draining"},
+		"deleted, not ours":            {change: func(o *Object) { deleted(o); o.Finalizers = []string{"x"} }, finding: good},
+		"deleted, not looked up yet":   {change: deleted},
+		"deleted, AWS does not answer": {change: deleted, finding: &finding{err: errors.New("x")}, reason: "FailedCleanup", says: "cannot look up"},
+		"deleted, AWS does not answer there": {
+			change: func(o *Object) { deleted(o); abroad(o); o.DeletionTimestamp = new(metav1.Unix(401, 0)) }, finding: &finding{err: errors.New("x")},
+			reason: "FailedCleanup", says: "cannot look up",
+		},
+		"deleted, AWS has not answered there for 10 minutes": {
+			change: func(o *Object) { deleted(o); abroad(o); o.DeletionTimestamp = new(metav1.Unix(400, 0)) }, finding: &finding{err: errors.New("x")}, action: release,
+		},
+		"deleted, AWS has not answered for 10 minutes": {
+			change: func(o *Object) { deleted(o); o.DeletionTimestamp = new(metav1.Unix(400, 0)) }, finding: &finding{err: errors.New("x")}, reason: "FailedCleanup",
+		},
 		"deleted, and the group is gone":  {change: deleted, finding: &finding{}, action: release},
 		"deleted, and it was never bound": {change: func(o *Object) { deleted(o); o.Spec.VPCID = "vpc-2" }, finding: good, action: release},
 		"deleted, the provisioner's":      {change: deleted, finding: tagged, action: release},
@@ -183,6 +201,11 @@ func TestJudgeBinding(t *testing.T) {
 		Check: target.Check{IntervalSeconds: 15, TimeoutSeconds: 5, UnhealthyThreshold: 2},
 	}
 	require.Equal(t, want, v.binding)
+	there := found()
+	there.VPCID = "vpc-2"
+	v = judgeOne(&finding{group: there}, false, object("a", abroad))
+	require.Equal(t, target.Role{ARN: "arn:aws:iam::1:role/x", ExternalID: "secret"}, v.binding.Role)
+	require.Equal(t, "vpc-2", v.binding.VPC)
 	want.Family, want.Shared = "", true
 	require.Equal(t, want, judgeOne(&finding{group: found()}, false, object("a", func(o *Object) { o.Spec.MultiCluster = true })).binding)
 	want.Shared, want.Drain = false, true

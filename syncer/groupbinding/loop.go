@@ -45,11 +45,14 @@ type Options struct {
 	// Webhooks tell which of them reject our patches.
 	Webhooks webhook.Configurations
 	Events   record.EventRecorder
-	AWS      AWS
+	AWS      AWS // our own account
+	// Roles returns the account of a role.
+	Roles func(target.Role) AWS
 	// Drained reports whether the group of a binding with Drain has been emptied.
 	Drained func(groupARN string) bool
 	// Cluster is the name of the cluster, as in the tags of what it provisions.
 	Cluster string
+	VPCID   string // of the cluster
 	// AuditInterval is how often a group of an ARN is looked up although all is well.
 	AuditInterval time.Duration
 	Log           *slog.Logger
@@ -61,7 +64,7 @@ type Loop struct {
 	o      Options
 	board  *board
 	needs  *securitygroup.Board
-	finder *finder
+	groups *accounts
 	begun  time.Time // when Run began
 	said   map[types.UID]said
 	// wake has a capacity of one: a change that nobody has looked at yet stands for
@@ -71,7 +74,11 @@ type Loop struct {
 
 // New returns a Loop. Run does the work.
 func New(o Options) *Loop {
-	return &Loop{o: o, board: newBoard(o.Provisioned), needs: securitygroup.NewBoard(), finder: newFinder(o.AWS, o.Log), said: map[types.UID]said{}, wake: make(chan struct{}, 1)}
+	l := &Loop{
+		o: o, board: newBoard(o.Provisioned), needs: securitygroup.NewBoard(), said: map[types.UID]said{}, wake: make(chan struct{}, 1),
+	}
+	l.groups = newAccounts(o, l.Wake)
+	return l
 }
 
 // Bindings returns which Service ports feed which target groups now: the
@@ -134,6 +141,7 @@ func (l *Loop) work(ctx context.Context) {
 	if !cache.WaitForCacheSync(ctx.Done(), l.o.Synced) {
 		return
 	}
+	defer l.groups.wait()
 	for {
 		timer := time.NewTimer(time.Until(l.pass(ctx)))
 		// Only one of these can happen at a time.
@@ -170,12 +178,12 @@ func (l *Loop) pass(ctx context.Context) (next time.Time) {
 		}
 	}
 	in := input{
-		cluster: l.o.Cluster, objects: objects, provisioned: arnsOf(l.o.Provisioned.Bindings()),
-		found: func(name string) *finding { return l.finder.known[name] }, service: l.service,
+		cluster: l.o.Cluster, vpc: l.o.VPCID, now: time.Now(), objects: objects, provisioned: arnsOf(l.o.Provisioned.Bindings()),
+		found: l.groups.found, service: l.service,
 	}
 	l.forget(objects)
 	l.show(l.judge(in)) // what is known is not kept waiting for what is not
-	sooner(l.finder.refresh(ctx, l.wanted(in)))
+	sooner(l.groups.refresh(ctx, l.wanted(in)))
 	if ctx.Err() != nil {
 		return next
 	}
@@ -199,18 +207,23 @@ func (l *Loop) judge(in input) []verdict {
 	return verdicts
 }
 
-// wanted returns the names of target groups that are to be known, and how often each is
-// looked up.
-func (l *Loop) wanted(in input) map[string]time.Duration {
-	wanted := map[string]time.Duration{}
+// wanted returns the names of target groups that are to be known, in the account of each
+// role, and how often each is looked up.
+func (l *Loop) wanted(in input) map[target.Role]map[string]time.Duration {
+	wanted := map[target.Role]map[string]time.Duration{}
 	for _, o := range in.objects {
 		name := o.groupName()
 		every, needed := l.every(o, in.provisioned[o.Spec.TargetGroupARN])
 		if name == "" || !needed || o.wrong().is() {
 			continue
 		}
-		if had, ok := wanted[name]; !ok || every < had {
-			wanted[name] = every
+		names := wanted[o.role()]
+		if names == nil {
+			names = map[string]time.Duration{}
+			wanted[o.role()] = names
+		}
+		if had, ok := names[name]; !ok || every < had {
+			names[name] = every
 		}
 	}
 	return wanted

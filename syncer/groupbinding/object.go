@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/tgsync/tgsync/syncer/target"
 )
 
 // Resource is where TargetGroupBindings are served.
@@ -96,6 +98,15 @@ func (o *Object) service() types.NamespacedName {
 
 // leftover reports whether LBC wrote the object for an Ingress.
 func (o *Object) leftover() bool { return o.Labels[labelStack] != "" || o.Labels[labelStackName] != "" }
+
+// role returns the role that is assumed for the target group, zero: none. An external ID
+// says nothing without one.
+func (o *Object) role() target.Role {
+	if o.Spec.RoleARN == "" {
+		return target.Role{}
+	}
+	return target.Role{ARN: o.Spec.RoleARN, ExternalID: o.Spec.ExternalID}
+}
 
 func (o *Object) deleting() bool { return o.DeletionTimestamp != nil }
 

@@ -73,17 +73,16 @@ func inWorld(t *testing.T, test func(w *world)) {
 			ID: "vpc-1", CIDRs: []string{"10.0.0.0/16"}, Subnets: []awssim.Subnet{{ID: "subnet-a", Zone: "ap-northeast-3a", CIDR: "10.0.0.0/17"}},
 		}}})
 		require.NoError(t, err)
-		aws, err := awsapi.New(t.Context(), awsapi.Options{HTTPClient: &http.Client{Transport: sim.Transport()}})
-		require.NoError(t, err)
 		r := groupbinding.Resource
 		w := &world{
-			t: t, sim: sim, aws: aws, events: record.NewFakeRecorder(100), provisioned: &source{changed: make(chan struct{}, 1)},
+			t: t, sim: sim, events: record.NewFakeRecorder(100), provisioned: &source{changed: make(chan struct{}, 1)},
 			kube: kubesim.New(kubesim.Options{Kinds: []kubesim.Kind{{
 				Group: r.Group, Version: r.Version, Kind: "TargetGroupBinding", Resource: r.Resource, Namespaced: true, Status: true,
 			}}}),
 			stop: func() {},
 		}
 		defer w.kube.Close()
+		w.aws = w.fresh()
 		w.admin, err = kubernetes.NewForConfig(w.kube.Admin())
 		require.NoError(t, err)
 		custom, err := dynamic.NewForConfig(w.kube.Admin())
@@ -93,6 +92,14 @@ func inWorld(t *testing.T, test func(w *world)) {
 		defer func() { w.stop() }()
 		test(w)
 	})
+}
+
+// fresh returns clients as a daemon has them that has just come up.
+func (w *world) fresh() *awsapi.Clients {
+	w.t.Helper()
+	aws, err := awsapi.New(w.t.Context(), awsapi.Options{HTTPClient: &http.Client{Transport: w.sim.Transport()}})
+	require.NoError(w.t, err)
+	return aws
 }
 
 // source is a provisioner that does as it is told.
@@ -149,10 +156,11 @@ func (w *world) start() {
 	w.loop = groupbinding.New(groupbinding.Options{
 		Watch: watch, Provisioned: w.provisioned, Services: informers.Services.Lister(), Synced: informers.HasSynced,
 		Client: custom, Webhooks: client.AdmissionregistrationV1(), Events: w.events, AWS: w.aws.ELB, Cluster: cluster, AuditInterval: auditInterval, Log: log,
+		Roles: func(r target.Role) groupbinding.AWS { return w.aws.Assume(r).ELB }, VPCID: "vpc-1",
 		Drained: func(arn string) bool { return w.syncer.Drained(arn) },
 	})
 	w.syncer, err = syncer.New(syncer.Options{
-		AWS: w.aws.ELB, Tokens: w.aws, Source: w.loop, Informers: informers, Live: syncer.ReadLiveSlices(client.DiscoveryV1()),
+		AWS: w.aws.ELB, Tokens: w.aws, Roles: func(r target.Role) (syncer.TargetAPI, syncer.Tokens) { c := w.aws.Assume(r); return c.ELB, c }, Source: w.loop, Informers: informers, Live: syncer.ReadLiveSlices(client.DiscoveryV1()),
 		Ledger: groupbinding.NewLedger(client.CoreV1(), watch), Metrics: silent{}, Events: w.events, Log: log, BatchSize: 200, BatchInterval: 200 * time.Millisecond,
 		AuditInterval: auditInterval, GracePeriod: time.Minute, FailOpen: true, Pods: client.CoreV1(), GateLatch: true, GateTimeout: 10 * time.Minute,
 	})

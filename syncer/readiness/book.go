@@ -58,6 +58,7 @@ type group struct {
 	waiting             map[types.NamespacedName]waiter
 	delays              delays
 	check               Check
+	poller              *Poller // nil: our own account's
 }
 
 // record is what is known of one target.
@@ -108,7 +109,7 @@ func (b *book) stands(pod *endpoints.Pod, in []Membership, now time.Time) []stan
 			continue
 		}
 		g := b.groupLocked(m.GroupARN)
-		g.check = m.Check
+		g.check, g.poller = m.Check, m.Poller
 		if m.Target.IP.IsValid() {
 			standings[i].facts = b.factsLocked(pod, m, now)
 		}

@@ -56,6 +56,9 @@
 // ever less often, down to every 5 s. Where there are fewer tokens than that asks for,
 // rank decides when a token is there, and every group is read as often as tokens allow.
 //
+// Budgets belong to accounts: groups of another account have a Poller of their own, which
+// is run by whoever made it.
+//
 // # Writes
 //
 // A patch carries the pod's UID, which cannot be changed, so it fails for another pod of

@@ -77,10 +77,10 @@ type Options struct {
 // Gates opens the readiness gates of pods. What happens elsewhere is told to it by the
 // methods between New and Run, from any goroutine; they do no I/O and do not block.
 type Gates struct {
-	o     Options
-	book  *book
-	pods  *opqueue.Queue[types.NamespacedName] // to be decided about
-	reads *opqueue.Queue[string]               // groups to be read, by ARN
+	o    Options
+	book *book
+	pods *opqueue.Queue[types.NamespacedName] // to be decided about
+	own  *Poller                              // of our own account
 
 	// mu guards memories.
 	mu       sync.Mutex
@@ -91,7 +91,7 @@ type Gates struct {
 func New(o Options) *Gates {
 	g := &Gates{o: o, book: newBook(), memories: map[types.NamespacedName]*memory{}}
 	g.pods = opqueue.New(opqueue.Options[types.NamespacedName]{Run: g.reflect, Workers: patchWorkers, Drain: o.Drain})
-	g.reads = opqueue.New(opqueue.Options[string]{Run: g.poll, Take: o.Token, Workers: readWorkers, Drain: o.Drain, Rank: g.rank})
+	g.own = g.NewPoller(o.Token)
 	return g
 }
 
@@ -126,7 +126,7 @@ func (g *Gates) Observed(groupARN string, began time.Time, health []awsapi.Targe
 
 // Forget drops what is known of a group that is bound no more.
 func (g *Gates) Forget(groupARN string) {
-	g.reads.Remove(groupARN)
+	g.poller(groupARN).reads.Remove(groupARN)
 	g.tell(g.book.forget(groupARN))
 }
 
@@ -146,7 +146,7 @@ func (g *Gates) Run(ctx context.Context) error {
 }
 
 // RunPoller reads health alone.
-func (g *Gates) RunPoller(ctx context.Context) error { return g.reads.Run(ctx) }
+func (g *Gates) RunPoller(ctx context.Context) error { return g.own.Run(ctx) }
 
 // RunReflector decides and writes conditions alone: health is what Observed says.
 func (g *Gates) RunReflector(ctx context.Context) error {

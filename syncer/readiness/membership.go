@@ -16,6 +16,8 @@ type Membership struct {
 	// one that LBC would write, and that its gates are named after.
 	Binding  string
 	GroupARN string // empty: the group does not exist yet
+	// Poller reads the group. Nil: the group is of our own account.
+	Poller *Poller
 	// Target is the pod's target in the group. Zero: no EndpointSlice shows it yet.
 	Target target.Target
 	// Weightless says that no rule gives the group traffic: it does not count.

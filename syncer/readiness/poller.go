@@ -13,6 +13,30 @@ import (
 // one takes a small part of a second.
 const readWorkers = 4
 
+// Poller reads the health of groups of one account, as its budget allows.
+type Poller struct {
+	reads *opqueue.Queue[string] // groups to be read, by ARN
+}
+
+// NewPoller returns a Poller of another account for those memberships that name it.
+// Token is like Options.Token. Run does the work.
+func (g *Gates) NewPoller(token func(context.Context) (*opqueue.Token, error)) *Poller {
+	return &Poller{opqueue.New(opqueue.Options[string]{Run: g.poll, Take: token, Workers: readWorkers, Drain: g.o.Drain, Rank: g.rank})}
+}
+
+// Run works until ctx ends, and returns when its reads have.
+func (p *Poller) Run(ctx context.Context) error { return p.reads.Run(ctx) }
+
+// poller returns who reads a group.
+func (g *Gates) poller(arn string) *Poller {
+	g.book.mu.Lock()
+	defer g.book.mu.Unlock()
+	if known := g.book.groups[arn]; known != nil && known.poller != nil {
+		return known.poller
+	}
+	return g.own
+}
+
 // poll reads the health of a group, if it is worth it now.
 func (g *Gates) poll(ctx context.Context, arn string, _ time.Time) opqueue.Result {
 	if !g.schedule(arn) {
@@ -42,7 +66,7 @@ func (g *Gates) schedule(arn string) bool {
 	now := time.Now()
 	due, waits := g.book.due(arn, now)
 	if waits && due.After(now) {
-		g.reads.Add(arn, opqueue.Change{Since: due})
+		g.poller(arn).reads.Add(arn, opqueue.Change{Since: due})
 	}
 	return waits && !due.After(now)
 }

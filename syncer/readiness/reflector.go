@@ -54,7 +54,7 @@ func (g *Gates) reflect(ctx context.Context, name types.NamespacedName, _ time.T
 	m.troubled = d.troubled
 	for _, arn := range g.book.await(name, d.waits, now) {
 		if g.schedule(arn) {
-			g.reads.Add(arn, opqueue.Change{})
+			g.poller(arn).reads.Add(arn, opqueue.Change{})
 		}
 	}
 	if !d.until.IsZero() {
