@@ -152,7 +152,7 @@ func (a *assumed) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	defer cancel()
 	got, err := a.from.Retrieve(asked)
 	if err != nil {
-		err = &roleError{role: a.role, code: Code(err), err: redact(err)}
+		err = &roleError{role: a.role, code: Code(err), err: err}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/opqueue"
 	"github.com/tgsync/tgsync/syncer/target"
 	"github.com/tgsync/tgsync/test/awssim"
 )
@@ -162,6 +165,9 @@ func TestGroupMovesToAnotherRole(t *testing.T) {
 		w.settle()
 		b.Role = second
 		require.Equal(t, []string{"10.0.0.2"}, w.have(b))
+		require.NoError(t, w.aws.Assume(second).ELB.DeregisterTargets(w.t.Context(), b.GroupARN, []target.Target{{IP: netip.MustParseAddr("10.0.0.2"), Port: 8000}}))
+		time.Sleep(2 * auditInterval)
+		require.Equal(t, []string{"10.0.0.2"}, w.have(b), "it is audited")
 
 		w.source.set()
 		w.settle()
@@ -201,13 +207,27 @@ func (s *stated) DescribeTargetHealth(ctx context.Context, arn string) ([]awsapi
 	return health, err
 }
 
+// counting counts the tokens that gates take.
+type counting struct {
+	syncer.Tokens
+	readiness atomic.Int32
+}
+
+// ReadToken implements syncer.Tokens.
+func (c *counting) ReadToken(ctx context.Context, class string) (*opqueue.Token, error) {
+	if class == awsapi.ClassReadiness {
+		c.readiness.Add(1)
+	}
+	return c.Tokens.ReadToken(ctx, class)
+}
+
 // TestGateSpansAccounts: a pod is ready when its targets are healthy in both. Each is read
 // with its own account's tokens.
 func TestGateSpansAccounts(t *testing.T) {
 	inWorld(t, func(w *world) {
 		_, role := w.other("222222222222")
 		here, there := &stated{TargetAPI: w.aws.ELB, state: "initial"}, &stated{TargetAPI: w.aws.Assume(role).ELB, state: "initial"}
-		tokens := w.aws.Assume(role)
+		tokens := &counting{Tokens: w.aws.Assume(role)}
 		w.adjust = func(o *syncer.Options) {
 			o.AWS = here
 			o.Roles = func(target.Role) (syncer.TargetAPI, syncer.Tokens) { return there, tokens }
@@ -230,6 +250,7 @@ func TestGateSpansAccounts(t *testing.T) {
 		here.say("healthy")
 		require.Equal(t, corev1.ConditionFalse, wait(time.Minute))
 		require.Greater(t, there.reads, 10, "they are read while it waits")
+		require.Greater(t, tokens.readiness.Load(), int32(10), "with its account's tokens")
 		there.say("healthy")
 		require.Equal(t, corev1.ConditionTrue, wait(10*time.Second))
 	})

@@ -114,6 +114,41 @@ func TestGatesLookSettlesAnOpenOutcome(t *testing.T) {
 	require.False(t, s.waits(key{"arn", register}), "nothing was open any more")
 }
 
+// bound is a source of one binding or none.
+type bound []target.Binding
+
+func (b bound) Bindings() []target.Binding      { return b }
+func (bound) Missing() ([]target.Binding, bool) { return nil, true }
+func (bound) Changed() <-chan struct{}          { return nil }
+
+// TestLanesComeAndGo with the bindings that name their roles.
+func TestLanesComeAndGo(t *testing.T) {
+	informers, err := NewInformers(fake.NewClientset())
+	require.NoError(t, err)
+	defer informers.Shutdown()
+	s, err := New(Options{AWS: shows(nil), Tokens: shows(nil), Informers: informers, Roles: func(target.Role) (TargetAPI, Tokens) {
+		return shows(nil), shows(nil)
+	}})
+	require.NoError(t, err)
+	begun, ended := 0, 0
+	rebind := func(bindings ...target.Binding) {
+		s.o.Source = bound(bindings)
+		s.rebind(func(l *lane) {
+			begun++
+			l.stop = func() { ended++ }
+		})
+	}
+	role := target.Role{ARN: "role"}
+	rebind(target.Binding{GroupARN: "a", Role: role}, target.Binding{GroupARN: "b", Role: role}, target.Binding{GroupARN: "c"})
+	rebind(target.Binding{GroupARN: "b", Role: role})
+	require.Equal(t, []int{1, 0}, []int{begun, ended})
+	rebind(target.Binding{GroupARN: "c"})
+	require.Equal(t, []int{1, 1}, []int{begun, ended})
+	require.Len(t, s.allLanes(), 1, "our own account's stays")
+	rebind(target.Binding{GroupARN: "b", Role: role})
+	require.Equal(t, []int{2, 1}, []int{begun, ended})
+}
+
 // TestSharedTargetStaysOurs although an observation right after its registration lacks
 // it, until one must have shown it.
 func TestSharedTargetStaysOurs(t *testing.T) {

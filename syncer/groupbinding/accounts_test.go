@@ -128,11 +128,14 @@ func TestAccountThatDoesNotAnswer(t *testing.T) {
 		a.sim.SetRole(awssim.Role{Name: "tgsync"})
 		a.bind("a", "tgsync", "")
 		w.sim.Inject(awssim.Fault{Action: "AssumeRole", Latency: time.Hour})
-		w.start()
 		ours := w.group("ours", nil)
 		w.apply(tgb("b", map[string]any{"targetGroupARN": ours}))
-		w.pass(2 * time.Second)
+		began := time.Now()
+		w.start()
 		require.Equal(t, bothPods, w.registered(ours))
+		for _, c := range w.sim.Calls() {
+			require.False(t, c.Action == "RegisterTargets" && c.Arrived.Sub(began) > 2*time.Second, "it did not wait for the other")
+		}
 		w.pass(time.Minute)
 		require.Contains(t, w.ready("a"), "False FailedAssumeRole: spec.iamRoleArnToAssume: cannot assume role "+roleARN("tgsync")+": AWS answers Unavailable")
 		w.stop()

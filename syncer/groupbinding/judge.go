@@ -267,12 +267,25 @@ func (o *Object) wrong() problem {
 		return problem{reasonInvalid, fmt.Sprintf("spec.targetGroupARN: %s is not the ARN of a target group", s.TargetGroupARN)}
 	case s.TargetGroupName != "" && s.TargetGroupName != o.groupName():
 		return problem{reasonInvalid, fmt.Sprintf("spec.targetGroupName: %s is not the name in spec.targetGroupARN", s.TargetGroupName)}
-	case s.RoleARN != "" && o.role().Account() == "":
-		return problem{reasonInvalid, fmt.Sprintf("spec.iamRoleArnToAssume: %s is not the ARN of a role", s.RoleARN)}
-	case s.RoleARN != "" && s.TargetType == "instance":
-		return problem{reasonInvalid, "spec.targetType: instance cannot be used with spec.iamRoleArnToAssume: instances are targets in their own account alone"}
+	case o.wrongRole().is():
+		return o.wrongRole()
 	case s.TargetType == "instance":
 		return problem{reasonNotSupported, "spec.targetType: instance is not supported yet: use a target group of type ip"}
+	}
+	return problem{}
+}
+
+// wrongRole returns why the role of an object cannot be assumed for its group, whatever
+// AWS says.
+func (o *Object) wrongRole() problem {
+	s := o.Spec
+	switch {
+	case s.RoleARN == "":
+		return problem{}
+	case o.role().Account() == "":
+		return problem{reasonInvalid, fmt.Sprintf("spec.iamRoleArnToAssume: %s is not the ARN of a role", s.RoleARN)}
+	case s.TargetType == "instance":
+		return problem{reasonInvalid, "spec.targetType: instance cannot be used with spec.iamRoleArnToAssume: instances are targets in their own account alone"}
 	}
 	return problem{}
 }
