@@ -8,7 +8,7 @@
 //
 // Within Build, each member is first read on its own; then the members settle, in
 // group order, what only one of them can decide; then each listener gets the rules of
-its members: optimised, split where AWS takes no more conditions, and numbered.
+// its members: optimised, split where AWS takes no more conditions, and numbered.
 //
 // Names, hashes, tags, finalizers and the order of rules are those of the AWS
 // Load Balancer Controller, so that a cluster which it provisioned needs no
