@@ -63,7 +63,7 @@ func (k *sticky) targetOf(g *targetGroup, lb *loadBalancer, shifted map[string]b
 		return nil
 	}
 	r := g.targets[targetKey{ip: at.Addr(), port: int(at.Port())}]
-	if r == nil || r.draining || r.state != stateHealthy || !r.routable(lb, now) || shifted[r.zone] {
+	if r == nil || r.state != stateHealthy || !r.routable(lb, now) || shifted[r.zone] {
 		return nil
 	}
 	return r
