@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type inventory struct {
 	stacks map[string]*stack
 	tags   map[string]awsapi.Tags // by ARN, nil for what is not the cluster's: owners do not change
 	names  map[name]owner
+	// partial says that the tags of what did not look like ours have not been read.
+	partial bool
 }
 
 // name is a name that AWS lets only one resource of a kind have.
@@ -60,12 +63,19 @@ type listing struct {
 	targetGroups   []awsapi.TargetGroup
 	securityGroups []awsapi.SecurityGroup
 	tags           map[string]awsapi.Tags // by ARN
+	partial        bool                   // some tags have not been read
 	readAt         time.Time
 }
 
-// load reads every stack.
-func (i *inventory) load(ctx context.Context) error {
-	l, err := i.list(ctx, "")
+// load reads every stack. Of load balancers and target groups that do not look like
+// ours the tags are not read yet, which would cost a call per 20. What looks like
+// ours has a name as we and the AWS Load Balancer Controller make them, or one of
+// those given, or serves a target group that has. What looks different and is ours
+// nevertheless (a load balancer whose name was taken out of its Ingresses, and that
+// has no target groups) is found before anything is made in its place, see stack, or
+// by the audit.
+func (i *inventory) load(ctx context.Context, names map[string]bool) error {
+	l, err := i.list(ctx, "", names)
 	if err != nil {
 		return err
 	}
@@ -83,8 +93,8 @@ func (i *inventory) load(ctx context.Context) error {
 // what it does not know.
 func (i *inventory) stack(ctx context.Context, stackName string) (*stack, error) {
 	st := i.known(stackName)
-	if st == nil {
-		l, err := i.list(ctx, stackName)
+	if st == nil || i.mayHoldMore(st) {
+		l, err := i.list(ctx, stackName, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -117,6 +127,14 @@ func (i *inventory) known(stackName string) *stack {
 		i.stacks[stackName] = st
 	}
 	return st
+}
+
+// mayHoldMore reports whether a stack may have a load balancer that does not look
+// like it.
+func (i *inventory) mayHoldMore(st *stack) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.partial && len(st.balancers) == 0
 }
 
 // forget makes the next pass read the stack again.
@@ -161,7 +179,7 @@ func (i *inventory) enter(l *listing, stackName string) *stack {
 
 // enterLocked takes in who owns what.
 func (i *inventory) enterLocked(l *listing) {
-	i.tags = l.tags
+	i.tags, i.partial = l.tags, l.partial
 	i.names = make(map[name]owner, len(l.tags))
 	for _, b := range l.balancers {
 		i.names[name{kindLoadBalancer, b.Name}] = owner{b.ARN, l.tags[b.ARN][ingress.TagStack]}
@@ -172,8 +190,8 @@ func (i *inventory) enterLocked(l *listing) {
 }
 
 // list reads the account. Tags are read of what was not seen before and of the
-// stack's own.
-func (i *inventory) list(ctx context.Context, stackName string) (*listing, error) {
+// stack's own; for all stacks, of what looks like ours.
+func (i *inventory) list(ctx context.Context, stackName string, names map[string]bool) (*listing, error) {
 	l := &listing{readAt: time.Now()}
 	var err error
 	if l.balancers, err = i.elb.DescribeLoadBalancers(ctx); err != nil {
@@ -189,7 +207,12 @@ func (i *inventory) list(ctx context.Context, stackName string) (*listing, error
 	if l.securityGroups, err = i.ec2.DescribeSecurityGroups(ctx, i.vpcID, owned); err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
 	}
-	unread := i.knownTags(l, stackName)
+	unread := i.unknown(l, stackName)
+	if stackName == "" {
+		suspects := l.suspects(unread, names)
+		l.partial = len(suspects) < len(unread)
+		unread = suspects
+	}
 	found, err := i.elb.DescribeTags(ctx, unread)
 	if err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
@@ -203,27 +226,52 @@ func (i *inventory) list(ctx context.Context, stackName string) (*listing, error
 	return l, nil
 }
 
-// knownTags fills in the tags that need not be read, and returns the ARNs of the
-// rest.
-func (i *inventory) knownTags(l *listing, stackName string) (unread []string) {
+// unknown fills in the tags that need not be read, and returns the ARNs of the
+// rest. What is in another VPC is not ours.
+func (i *inventory) unknown(l *listing, stackName string) (unread []string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	l.tags = make(map[string]awsapi.Tags, len(l.balancers)+len(l.targetGroups))
-	note := func(arn string) {
+	note := func(arn, vpcID string) {
 		tags, known := i.tags[arn]
-		if known && tags[ingress.TagStack] != stackName {
+		switch {
+		case vpcID != i.vpcID:
+			l.tags[arn] = nil
+		case known && tags[ingress.TagStack] != stackName:
 			l.tags[arn] = tags
-		} else {
+		default:
 			unread = append(unread, arn)
 		}
 	}
 	for _, b := range l.balancers {
-		note(b.ARN)
+		note(b.ARN, b.VPCID)
 	}
 	for _, g := range l.targetGroups {
-		note(g.ARN)
+		note(g.ARN, g.VPCID)
 	}
 	return unread
+}
+
+// madeName is how the names begin that are not given by somebody.
+const madeName = "k8s-"
+
+// suspects are those of the ARNs that look like ours.
+func (l *listing) suspects(arns []string, names map[string]bool) []string {
+	looks := map[string]bool{}
+	for _, g := range l.targetGroups {
+		if strings.HasPrefix(g.Name, madeName) {
+			looks[g.ARN] = true
+			for _, arn := range g.LoadBalancerARNs {
+				looks[arn] = true
+			}
+		}
+	}
+	for _, b := range l.balancers {
+		if strings.HasPrefix(b.Name, madeName) || names[b.Name] {
+			looks[b.ARN] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(arns), func(arn string) bool { return !looks[arn] })
 }
 
 // readListeners reads the listeners of a load balancer and their rules.

@@ -176,7 +176,7 @@ func (l *Loop) start(ctx context.Context) bool {
 	l.regroup()
 	l.showKnown(ctx)
 	for failures := 0; ; failures++ {
-		err := l.inventory.load(ctx)
+		err := l.inventory.load(ctx, l.balancerNames())
 		if err == nil {
 			break
 		}
@@ -196,6 +196,17 @@ func (l *Loop) start(ctx context.Context) bool {
 	l.needs.Complete()
 	l.board.signal() // also that what is missing is known now
 	return true
+}
+
+// balancerNames are the names that load balancers are to have.
+func (l *Loop) balancerNames() map[string]bool {
+	names := map[string]bool{}
+	for _, g := range *l.groups.Load() {
+		if lb := ingress.Build(l.input(g)).LoadBalancer; lb != nil {
+			names[lb.Name] = true
+		}
+	}
+	return names
 }
 
 // showStanding shows the bindings of the target groups that stand.

@@ -184,7 +184,7 @@ func (p *pass) stack(ctx context.Context) (*stack, error) {
 		p.inventory.forget(name)
 		st = nil
 	}
-	p.called = p.called || st == nil || !st.listenersRead
+	p.called = p.called || st == nil || !st.listenersRead || p.inventory.mayHoldMore(st)
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return p.inventory.stack(ctx, name)

@@ -58,7 +58,7 @@ func (s *shelter) restart() {
 	o := Options{ELB: s.aws.ELB, EC2: s.aws.EC2, VPCID: vpcID, Settings: ingress.Settings{ClusterName: cluster}}
 	o.Backend = securitygroup.NewBackend(securitygroup.BackendOptions{EC2: o.EC2, VPCID: vpcID, Cluster: cluster})
 	inv := newInventory(o)
-	require.NoError(s.t, inv.load(s.t.Context()))
+	require.NoError(s.t, inv.load(s.t.Context(), nil))
 	st, err := inv.stack(s.t.Context(), "g")
 	require.NoError(s.t, err)
 	s.x = &executor{
