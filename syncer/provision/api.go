@@ -14,15 +14,37 @@ type LoadBalancers interface {
 	DescribeLoadBalancers(ctx context.Context) ([]awsapi.LoadBalancer, error)
 	CreateLoadBalancer(ctx context.Context, lb awsapi.LoadBalancer) (awsapi.LoadBalancer, error)
 	SetSecurityGroups(ctx context.Context, arn string, ids []string) error
+	SetSubnets(ctx context.Context, arn string, ids []string) error
+	SetIPAddressType(ctx context.Context, arn, ipAddressType string) error
 	DeleteLoadBalancer(ctx context.Context, arn string) error
 }
 
 // Listeners is what provisioning needs of listeners.
 type Listeners interface {
+	Certificates
 	DescribeListeners(ctx context.Context, loadBalancerARN string) ([]awsapi.Listener, error)
 	CreateListener(ctx context.Context, l awsapi.Listener) (awsapi.Listener, error)
 	ModifyListener(ctx context.Context, l awsapi.Listener) error
 	DeleteListener(ctx context.Context, arn string) error
+}
+
+// Certificates is what provisioning needs of the list of an HTTPS listener, which
+// its default certificate is not in. Adding what is in it succeeds.
+type Certificates interface {
+	DescribeListenerCertificates(ctx context.Context, listenerARN string) ([]string, error)
+	AddListenerCertificate(ctx context.Context, listenerARN, certificateARN string) error
+	RemoveListenerCertificate(ctx context.Context, listenerARN, certificateARN string) error
+}
+
+// Attributes reads and sets the attributes of load balancers, listeners and target
+// groups. All of them are read, and those that are given are set.
+type Attributes interface {
+	DescribeLoadBalancerAttributes(ctx context.Context, arn string) (awsapi.Attributes, error)
+	ModifyLoadBalancerAttributes(ctx context.Context, arn string, attributes awsapi.Attributes) error
+	DescribeListenerAttributes(ctx context.Context, arn string) (awsapi.Attributes, error)
+	ModifyListenerAttributes(ctx context.Context, arn string, attributes awsapi.Attributes) error
+	DescribeTargetGroupAttributes(ctx context.Context, arn string) (awsapi.Attributes, error)
+	ModifyTargetGroupAttributes(ctx context.Context, arn string, attributes awsapi.Attributes) error
 }
 
 // Rules is what provisioning needs of rules. CreateRule is not idempotent: the
@@ -56,6 +78,7 @@ type Tags interface {
 type ELB interface {
 	LoadBalancers
 	Listeners
+	Attributes
 	Rules
 	TargetGroups
 	Tags
@@ -93,6 +116,7 @@ type Backend interface {
 // Subnets lists where a load balancer can stand.
 type Subnets interface {
 	DescribeSubnets(ctx context.Context, vpcID string) ([]awsapi.Subnet, error)
+	DescribeRouteTables(ctx context.Context, vpcID string) (awsapi.Routes, error)
 }
 
 // EC2 is the part of EC2 that provisioning uses.

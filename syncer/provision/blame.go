@@ -37,6 +37,33 @@ type resourceError struct {
 func (e resourceError) Error() string { return e.err.Error() }
 func (e resourceError) Unwrap() error { return e.err }
 
+// settingError says that something could not be done for a setting of the load
+// balancer. Whoever would ask for it if he were alone in the group is told.
+type settingError struct {
+	asks func(*ingress.LoadBalancer) bool
+	err  error
+}
+
+func (e settingError) Error() string { return e.err.Error() }
+func (e settingError) Unwrap() error { return e.err }
+
+// askedFor is an error about a setting of a listener.
+func askedFor(port int32, asks func(*ingress.Listener) bool, err error) error {
+	return settingError{func(lb *ingress.LoadBalancer) bool {
+		return slices.ContainsFunc(lb.Listeners, func(l ingress.Listener) bool { return l.Port == port && asks(&l) })
+	}, err}
+}
+
+// askers returns the members who would ask for a setting if each were alone.
+func (p *pass) askers(asks func(*ingress.LoadBalancer) bool) []*networkingv1.Ingress {
+	return slices.DeleteFunc(slices.Clone(p.good), func(ing *networkingv1.Ingress) bool {
+		in := p.input()
+		in.Group.Members, in.Group.Leaving, in.Group.Problems = []*networkingv1.Ingress{ing}, nil, nil
+		lb := ingress.Build(in).LoadBalancer
+		return lb == nil || !asks(lb)
+	})
+}
+
 // causes are the errors that were joined into err.
 func causes(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error }) // What is wrapped further down is one cause.
@@ -71,6 +98,11 @@ func (p *pass) blame(cause error) (concerned []*networkingv1.Ingress, reason str
 		id = e.id
 	} else if e, ok := errors.AsType[unresolvedError](cause); ok {
 		id = e.id
+	}
+	if e, ok := errors.AsType[settingError](cause); ok {
+		if concerned = p.askers(e.asks); len(concerned) > 0 {
+			return concerned, reasonFailedDeploy
+		}
 	}
 	if owners := ingress.Owners(id, all); len(owners) > 0 {
 		return owners, reasonFailedDeploy
@@ -132,5 +164,5 @@ func classOf(err error) string {
 
 // lasts reports whether trying again is unlikely to mend a failure.
 func lasts(err error) bool {
-	return isRefusal(err) || webhook.Is(err) || isOwn[subnetsError](err) || awsapi.ClassOf(err) == awsapi.Denied
+	return isRefusal(err) || webhook.Is(err) || awsapi.ClassOf(err) == awsapi.Denied
 }

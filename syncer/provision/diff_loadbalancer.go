@@ -34,9 +34,6 @@ func diffLoadBalancer(m *ingress.Model, st *stack) []step {
 			after = append(after, deleteLoadBalancer{b, "replaced"})
 		}
 	}
-	if missing := missingTags(have.Tags, want.Tags); missing != nil {
-		steps = append(steps, addTags{"load balancer " + have.Name, have.ARN, missing, &have.Tags})
-	}
 	return append(steps, after...)
 }
 
@@ -51,11 +48,8 @@ func diffGone(m *ingress.Model, st *stack) []step {
 		return steps
 	}
 	b := st.balancer(m.LoadBalancer.Scheme)
-	for _, port := range sortedPorts(b.listeners) {
-		wanted := slices.ContainsFunc(m.LoadBalancer.Listeners, func(l ingress.Listener) bool { return l.Port == port })
-		if !wanted {
-			steps = append(steps, deleteListener{b, b.listeners[port]})
-		}
+	for _, l := range goneListeners(m, b) {
+		steps = append(steps, deleteListener{b, l})
 	}
 	return steps
 }
@@ -68,11 +62,7 @@ func (s createLoadBalancer) do(ctx context.Context, x *executor) error {
 	if arn := x.inventory.foreign(kindLoadBalancer, s.want.Name, x.owned[ingress.TagStack]); arn != "" {
 		return takenError{kindLoadBalancer, s.want.Name, arn}
 	}
-	subnets, err := x.ec2.DescribeSubnets(ctx, x.vpcID)
-	if err != nil {
-		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
-	}
-	ids, err := chooseSubnets(subnets, s.want.Scheme, x.owned[ingress.TagCluster])
+	ids, err := x.findSubnets(ctx, s.want, nil)
 	if err != nil {
 		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
 	}
@@ -85,7 +75,8 @@ func (s createLoadBalancer) do(ctx context.Context, x *executor) error {
 	if err != nil {
 		return fmt.Errorf("load balancer %s: %w", s.want.Name, err)
 	}
-	b.Tags = s.want.Tags
+	b.Tags, b.placed = s.want.Tags, placeKey(s.want)
+	x.stack.enterAttributes(b.ARN, nil)
 	x.stack.balancers = append(slices.Clone(x.stack.balancers), b)
 	return nil
 }

@@ -72,6 +72,7 @@ func (s createTargetGroup) do(ctx context.Context, x *executor) error {
 	}
 	g.ARN = created.ARN
 	x.stack.targetGroups[g.Name] = &g
+	x.stack.enterAttributes(g.ARN, nil)
 	return nil
 }
 

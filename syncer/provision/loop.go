@@ -43,6 +43,8 @@ const (
 type Options struct {
 	Settings ingress.Settings
 	VPCID    string
+	// Subnets say how subnets are found that nobody names.
+	Subnets SubnetSettings
 
 	Ingresses networkinglisters.IngressLister
 	Classes   networkinglisters.IngressClassLister

@@ -206,7 +206,8 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	x := &executor{
-		elb: p.o.ELB, ec2: p.o.EC2, vpcID: p.o.VPCID, inventory: p.inventory, backend: p.o.Backend, stack: st, group: p.group, log: p.log,
+		elb: p.o.ELB, ec2: p.o.EC2, vpcID: p.o.VPCID, subnets: p.o.Subnets, inventory: p.inventory, backend: p.o.Backend,
+		stack: st, group: p.group, log: p.log,
 		owned:    awsapi.Tags{ingress.TagCluster: p.o.Settings.ClusterName, ingress.TagStack: name},
 		publish:  func() { p.publish(st) },
 		announce: func(reason, message string) { p.tell(p.group.Members, corev1.EventTypeNormal, reason, message) },
@@ -214,7 +215,7 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 	fatal := x.converge(ctx, p.model)
 	failures := append([]error{fatal}, x.refused...)
 	err = errors.Join(failures...)
-	p.called = p.called || x.done > 0 || err != nil
+	p.called = p.called || x.done > 0 || x.looked || err != nil
 	x.publish()
 	if slices.ContainsFunc(failures, func(err error) bool { return !keepsPicture(err) }) {
 		p.inventory.forget(name)

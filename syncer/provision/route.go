@@ -30,7 +30,9 @@ func (x *executor) route(ctx context.Context, m *ingress.Model) error {
 		if err != nil {
 			x.refused = append(x.refused, err)
 		}
-		if err := x.routeListener(ctx, l, desired, err == nil); err != nil {
+		if err := x.routeListener(ctx, l, desired, err == nil); isRefusal(err) {
+			x.refused = append(x.refused, fmt.Errorf("listener %d: %w", want.Port, err)) // A move that is not allowed.
+		} else if err != nil {
 			return fmt.Errorf("listener %d: %w", want.Port, err)
 		}
 	}

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,19 +31,26 @@ type stack struct {
 	securityGroups []*awsapi.SecurityGroup
 	protection     protection
 	listenersRead  bool // and their rules
-	readAt         time.Time
+	// attributes are those of load balancers, listeners and target groups by ARN, of
+	// those whose attributes have been read or set.
+	attributes map[string]awsapi.Attributes
+	readAt     time.Time
 }
 
 // balancer is a load balancer with all it listens on. Its Tags are filled in.
 type balancer struct {
 	awsapi.LoadBalancer
 	listeners map[int32]*listener // by port
+	placed    string              // placeKey of what its subnets were last compared with
 }
 
 // listener is a listener with its rules, the default rule excepted.
 type listener struct {
 	awsapi.Listener
 	rules []*awsapi.Rule
+	// certificates are those that it chooses from by name, once the list was read.
+	certificates []string
+	listRead     bool
 }
 
 // rule returns the rule with an ARN, or nil.
@@ -105,6 +113,18 @@ func (st *stack) scheme() string {
 		return ""
 	}
 	return st.balancers[0].Scheme
+}
+
+// enterAttributes enters attributes that AWS has told or taken. None at all make a
+// new resource known, whose attributes nobody has set yet.
+func (st *stack) enterAttributes(arn string, attributes awsapi.Attributes) {
+	if st.attributes == nil {
+		st.attributes = map[string]awsapi.Attributes{}
+	}
+	if st.attributes[arn] == nil {
+		st.attributes[arn] = awsapi.Attributes{}
+	}
+	maps.Copy(st.attributes[arn], attributes)
 }
 
 // empty reports whether AWS holds nothing of the group.

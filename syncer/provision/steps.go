@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/tgsync/tgsync/awsapi"
@@ -33,6 +34,7 @@ type executor struct {
 	elb       ELB
 	ec2       EC2
 	vpcID     string
+	subnets   SubnetSettings
 	group     ingress.Group
 	owned     awsapi.Tags // what every resource of this stack carries
 	inventory *inventory
@@ -46,8 +48,10 @@ type executor struct {
 	announce func(reason, message string)
 
 	done    int      // steps that succeeded
+	looked  bool     // something was read
 	waiting []string // steps that something else has to make room for
 	refused []error  // what AWS will not do: steps beside it go on
+	held    bool     // a listener was refused, and those that it would replace stay
 }
 
 // converge takes the stack to the model: what is new is in place before anything
@@ -76,6 +80,9 @@ func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 	if err := x.run(ctx, diffTargetGroups(m, x.stack)); err != nil {
 		return err
 	}
+	if err := x.attribute(ctx, attributedGroups(m, x.stack)); err != nil {
+		return err
+	}
 	// From here on targets can be registered: a new load balancer takes minutes.
 	x.publish()
 	if err := x.must(ctx, diffLoadBalancer(m, x.stack)); err != nil {
@@ -84,7 +91,10 @@ func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 	if err := x.run(ctx, diffAttachment(m, x.stack)); err != nil {
 		return err
 	}
-	if err := x.run(ctx, diffListeners(m, x.stack)); err != nil {
+	if err := x.furnish(ctx, m); err != nil {
+		return err
+	}
+	if err := x.listen(ctx, m); err != nil {
 		return err
 	}
 	if err := x.route(ctx, m); err != nil {
@@ -95,7 +105,11 @@ func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 
 // clear deletes what the model does not have and nothing refers to any more.
 func (x *executor) clear(ctx context.Context, m *ingress.Model) error {
-	if err := x.run(ctx, diffGone(m, x.stack)); err != nil {
+	gone := diffGone(m, x.stack)
+	if x.held {
+		gone = x.leavingRules(m)
+	}
+	if err := x.run(ctx, gone); err != nil {
 		return err
 	}
 	x.publish()
@@ -124,6 +138,20 @@ func (x *executor) run(ctx context.Context, steps []step) error {
 		}
 	}
 	return nil
+}
+
+// look reads what a step has to know. If that is refused, it is noted, and there will
+// be no such step.
+func (x *executor) look(ctx context.Context, read func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	x.looked = true
+	err := read(ctx)
+	if isRefusal(err) {
+		x.refused = append(x.refused, err)
+		return nil
+	}
+	return err
 }
 
 func (x *executor) do(ctx context.Context, s step) error {
@@ -166,11 +194,27 @@ func (e takenError) Error() string {
 // isRefusal reports whether a step failed in a way that leaves AWS as it was and
 // says nothing about other steps.
 func isRefusal(err error) bool {
-	if isOwn[unresolvedError](err) || isOwn[takenError](err) || isOwn[groupsError](err) {
+	if isOwn[unresolvedError](err) || isOwn[takenError](err) || isOwn[subnetsError](err) || isOwn[groupsError](err) {
 		return true
 	}
-	class := awsapi.ClassOf(err)
-	return class == awsapi.Invalid || class == awsapi.Limit
+	switch awsapi.ClassOf(err) {
+	case awsapi.Invalid, awsapi.Limit:
+		return true
+	case awsapi.Denied:
+		// A policy that lacks one action allows others. Credentials that nobody accepts
+		// would only be refused again and again.
+		return slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted"}, awsapi.Code(err))
+	case awsapi.NotFound:
+		return namesSetting(err)
+	default:
+		return false
+	}
+}
+
+// namesSetting reports whether what was not found is something that a listener
+// cannot have, and not something that AWS holds of the group.
+func namesSetting(err error) bool {
+	return slices.Contains([]string{codeNoCertificate, codeNoPolicy}, awsapi.Code(err))
 }
 
 // keepsPicture reports whether the stack in memory is still true after an error:
@@ -178,7 +222,8 @@ func isRefusal(err error) bool {
 // also where something was to be deleted: AWS gives that answer for what is a
 // second old, too, and believing it would leave the thing behind.
 func keepsPicture(err error) bool {
-	if errors.Is(err, errWaiting) || isOwn[unresolvedError](err) || isOwn[subnetsError](err) || isOwn[groupsError](err) {
+	own := isOwn[unresolvedError](err) || isOwn[subnetsError](err) || isOwn[groupsError](err)
+	if errors.Is(err, errWaiting) || own || namesSetting(err) {
 		return true
 	}
 	switch awsapi.ClassOf(err) {
