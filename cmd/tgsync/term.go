@@ -104,6 +104,8 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 		Events:    d.recorder(),
 		ELB:       d.clients.aws.ELB,
 		EC2:       d.clients.aws.EC2,
+		ACM:       d.clients.aws.ACM,
+		Subnets:   provision.SubnetSettings{ClusterTagCheck: true, ByReachability: true},
 		Directory: d.directory,
 		Backend:   backend,
 		Urgent:    urgent,

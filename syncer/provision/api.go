@@ -126,6 +126,12 @@ type EC2 interface {
 	Subnets
 }
 
+// ACM lists the certificates that are issued. It is asked only if an Ingress leaves it
+// to us to find one.
+type ACM interface {
+	ListCertificates(ctx context.Context) ([]awsapi.Certificate, error)
+}
+
 // Metrics is told about every pass over a group that called AWS or tried to.
 type Metrics interface {
 	// GroupPass gets "ok", "waiting" (for something that AWS has to finish first)
@@ -136,6 +142,7 @@ type Metrics interface {
 var (
 	_ ELB = (*awsapi.ELB)(nil)
 	_ EC2 = (*awsapi.EC2)(nil)
+	_ ACM = (*awsapi.ACM)(nil)
 
 	_ Backend = (*securitygroup.Backend)(nil)
 )

@@ -49,14 +49,37 @@ func (x *executor) readCertificates(ctx context.Context, l *listener) error {
 	if l.listRead {
 		return nil
 	}
-	return x.look(ctx, func(ctx context.Context) error {
-		read, err := x.elb.DescribeListenerCertificates(ctx, l.ARN)
-		if err != nil {
-			return fmt.Errorf("listener %d: %w", l.Port, err)
+	return x.look(ctx, func(ctx context.Context) error { return l.readList(ctx, x.elb) })
+}
+
+// readList reads the list of a listener.
+func (l *listener) readList(ctx context.Context, elb ELB) error {
+	read, err := elb.DescribeListenerCertificates(ctx, l.ARN)
+	if err != nil {
+		return fmt.Errorf("listener %d: %w", l.Port, err)
+	}
+	l.certificates, l.listRead = read, true
+	return nil
+}
+
+// readLists reads all lists of certificates, for a model that keeps what stands. What
+// may not be read is not kept, nor taken away: a list that is not known is left alone.
+func (p *pass) readLists(ctx context.Context, st *stack) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for _, b := range st.balancers {
+		for _, port := range sortedPorts(b.listeners) {
+			l := b.listeners[port]
+			if l.Protocol != protocolHTTPS || l.listRead {
+				continue
+			}
+			p.called = true
+			if err := l.readList(ctx, p.o.ELB); err != nil && !isRefusal(err) {
+				return err
+			}
 		}
-		l.certificates, l.listRead = read, true
-		return nil
-	})
+	}
+	return nil
 }
 
 // addCertificates adds what is missing from the list. If there is no room, what is

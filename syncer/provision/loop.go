@@ -56,6 +56,7 @@ type Options struct {
 	Events record.EventRecorder
 	ELB    ELB
 	EC2    EC2
+	ACM    ACM // nil: certificates have to be named
 	// Directory knows target groups from before; nil: none.
 	Directory *Directory
 	// Backend is the backend security group; nil: the one that is found by its tags.
@@ -79,6 +80,7 @@ type Loop struct {
 	o         Options
 	inventory *inventory
 	services  *services
+	acm       *certificates
 	board     *board
 	needs     *securitygroup.Board
 	groups    atomic.Pointer[map[ingress.GroupID]ingress.Group]
@@ -101,8 +103,8 @@ func New(o Options) *Loop {
 		o.Backend = securitygroup.NewBackend(securitygroup.BackendOptions{EC2: o.EC2, VPCID: o.VPCID, Cluster: o.Settings.ClusterName})
 	}
 	l := &Loop{
-		needs: securitygroup.NewBoard(),
-		o:     o, inventory: newInventory(o), services: newServices(o.Services, o.GracePeriod), board: newBoard(), wake: make(chan struct{}, 1),
+		needs: securitygroup.NewBoard(), acm: newCertificates(o.ACM, o.Log),
+		o: o, inventory: newInventory(o), services: newServices(o.Services, o.GracePeriod), board: newBoard(), wake: make(chan struct{}, 1),
 		dirty: map[string]bool{}, states: map[ingress.GroupID]*state{},
 	}
 	l.groups.Store(&map[ingress.GroupID]ingress.Group{})

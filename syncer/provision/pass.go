@@ -42,6 +42,7 @@ type state struct {
 	due      time.Time                       // when what failed is tried again
 	failure  map[warning]string              // the last ones told
 	problems map[types.NamespacedName]string // those told
+	built    string                          // the hash of the last model
 	shown    map[types.UID]string            // host name by Ingress, as last written
 }
 
@@ -67,41 +68,54 @@ type pass struct {
 	good   []*networkingv1.Ingress // the members that the model serves
 	hash   string                  // of what was asked for
 	called bool                    // AWS was asked to change or show something
-	again  time.Time               // when a Service that is gone counts as such; zero: none is
+	again  time.Time               // when a Service that is gone counts as such, or ACM may have a certificate; zero: never
 }
 
 func (l *Loop) newPass(g ingress.Group) *pass {
 	return &pass{Loop: l, group: g, state: l.state(g.ID), log: l.o.Log.With(slog.String("group", g.ID.String()))}
 }
 
-// input is what a Model is built from.
+// input is what a Model is built from of which only names and target groups count:
+// it does not matter which certificates there are.
 func (l *Loop) input(g ingress.Group) ingress.Input {
-	return ingress.Input{Settings: l.o.Settings, Group: g, Services: func(key types.NamespacedName) (*corev1.Service, bool) {
-		svc, _ := l.services.get(key)
-		return svc, svc != nil
-	}}
+	return ingress.Input{
+		Settings: l.o.Settings, Group: g, Certificates: anyCertificate(g),
+		Services: func(key types.NamespacedName) (*corev1.Service, bool) {
+			svc, _ := l.services.get(key)
+			return svc, svc != nil
+		},
+	}
 }
 
 // input is what the pass's Model is built from. It notes when that has to be built
 // again, though nothing may have changed.
 func (p *pass) input() ingress.Input {
 	in := p.Loop.input(p.group)
+	in.Certificates = p.acm.forBuild
 	in.Services = func(key types.NamespacedName) (*corev1.Service, bool) {
 		svc, until := p.services.get(key)
-		if !until.IsZero() && (p.again.IsZero() || until.Before(p.again)) {
-			p.again = until
+		if !until.IsZero() {
+			p.lookAgain(until)
 		}
 		return svc, svc != nil
 	}
 	return in
 }
 
+// lookAgain makes the group's turn come at a time, if not before.
+func (p *pass) lookAgain(at time.Time) {
+	if p.again.IsZero() || at.Before(p.again) {
+		p.again = at
+	}
+}
+
 // run takes the group from its Ingresses to AWS and back to their status. What one
 // Ingress does not take is returned in the end and keeps no other from being served.
 func (p *pass) run(ctx context.Context) error {
 	in := p.input()
-	p.model = ingress.Build(in)
+	p.model = p.build(ctx, in)
 	p.hash = hash(p.model)
+	p.state.built = p.hash
 	if p.state.failures > 0 && p.state.input == p.hash && time.Now().Before(p.state.due) {
 		return errBackingOff
 	}
@@ -137,6 +151,9 @@ func (p *pass) settle(ctx context.Context, in ingress.Input) error {
 	if slices.ContainsFunc(p.model.Problems, func(problem ingress.Problem) bool { return problem.Blocking }) {
 		st, err := p.stack(ctx)
 		if err != nil {
+			return err
+		}
+		if err := p.readLists(ctx, st); err != nil {
 			return err
 		}
 		in.Standing = st.forBuild()
@@ -180,7 +197,7 @@ func (p *pass) hold(ctx context.Context) error {
 func (p *pass) stack(ctx context.Context) (*stack, error) {
 	name := p.group.ID.String()
 	st := p.inventory.known(name)
-	if p.o.AuditInterval > 0 && st != nil && time.Since(st.readAt) >= p.o.AuditInterval {
+	if st != nil && p.isStale(st) {
 		p.inventory.forget(name)
 		st = nil
 	}
@@ -188,6 +205,11 @@ func (p *pass) stack(ctx context.Context) (*stack, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return p.inventory.stack(ctx, name)
+}
+
+// isStale reports whether it is time to compare with AWS again.
+func (p *pass) isStale(st *stack) bool {
+	return p.o.AuditInterval > 0 && time.Since(st.readAt) >= p.o.AuditInterval
 }
 
 // publish shows the bindings as they are now.

@@ -115,7 +115,8 @@ func TestManagedAndBackend(t *testing.T) {
 		groups, err := s.aws.EC2.DescribeSecurityGroups(t.Context(), vpcID, awsapi.Tags{ingress.TagStack: "g"})
 		require.NoError(t, err)
 		require.ElementsMatch(t, []awsapi.Permission{
-			{Protocol: "tcp", FromPort: 80, ToPort: 80, CIDR: "0.0.0.0/0"}, {Protocol: "tcp", FromPort: 80, ToPort: 80, CIDRv6: "::/0"},
+			{Protocol: "tcp", FromPort: 80, ToPort: 80, CIDR: "0.0.0.0/0"},
+			{Protocol: "tcp", FromPort: 80, ToPort: 80, CIDRv6: "::/0"},
 			{Protocol: "tcp", FromPort: 443, ToPort: 443, PrefixListID: "pl-1"},
 		}, groups[0].Ingress)
 	})

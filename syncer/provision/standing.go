@@ -27,7 +27,7 @@ func (st *stack) forBuild() ingress.Standing {
 		for port, l := range b.listeners {
 			listener := ingress.StandingListener{Port: port, Protocol: l.Protocol, SSLPolicy: l.SSLPolicy}
 			if l.CertificateARN != "" {
-				listener.Certificates = []string{l.CertificateARN}
+				listener.Certificates = append([]string{l.CertificateARN}, l.certificates...)
 			}
 			out.Listeners = append(out.Listeners, listener)
 		}

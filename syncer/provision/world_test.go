@@ -124,7 +124,7 @@ func (w *world) start() {
 		Synced: func() bool {
 			return ingresses.Informer().HasSynced() && classes.Informer().HasSynced() && services.Informer().HasSynced()
 		},
-		Client: w.client, Events: recorder{w}, ELB: clients.ELB, EC2: clients.EC2, Metrics: w, Log: w.log,
+		Client: w.client, Events: recorder{w}, ELB: clients.ELB, EC2: clients.EC2, ACM: clients.ACM, Metrics: w, Log: w.log,
 		AuditInterval: time.Hour, GracePeriod: gracePeriod, Directory: w.directory,
 		Urgent: func() map[types.NamespacedName]bool { return w.urgent },
 	})
@@ -231,7 +231,7 @@ func (w *world) calls() []string {
 
 // writes returns the mutating calls since the last look.
 func (w *world) writes() []string {
-	return slices.DeleteFunc(w.calls(), func(a string) bool { return strings.HasPrefix(a, "Describe") })
+	return slices.DeleteFunc(w.calls(), func(a string) bool { return strings.HasPrefix(a, "Describe") || strings.HasPrefix(a, "List") })
 }
 
 // service creates a Service with port 80 to targetPort 5678.

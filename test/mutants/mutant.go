@@ -37,6 +37,7 @@ var behaviours = []string{
 	"the order of rules and of their conditions",
 	"redirects that loop, and what they hide",
 	"backends that are not there",
+	"a certificate that is missing holds back one member alone",
 }
 
 // mutant is one way to break one rule.
