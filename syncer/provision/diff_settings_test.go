@@ -153,6 +153,16 @@ func TestAttributesFollowTheModel(t *testing.T) {
 	})
 }
 
+// Attributes of which none is named cost nothing.
+func TestUnnamedAttributesAreNotRead(t *testing.T) {
+	onSite(t, awssim.Options{}, func(s *site) {
+		s.restart()
+		s.calls()
+		s.bring()
+		require.Equal(s.t, []string{"DescribeListeners", "DescribeRules"}, s.calls())
+	})
+}
+
 // attribute reads one attribute.
 func (s *site) attribute(read func(context.Context, string) (awsapi.Attributes, error), arn, key string) string {
 	s.t.Helper()
