@@ -169,10 +169,9 @@ func (l *Loop) take(ctx context.Context, g *group, rules []awsapi.Permission) er
 
 // release deletes the backend group once nobody has needed it for a while. AWS refuses
 // that for as long as an interface has it or a rule names it: it is tried again then.
-func (l *Loop) release(ctx context.Context) {
+func (l *Loop) release(ctx context.Context, p *plan) {
 	b := &l.backend
-	asked := l.o.Backend.wishes() // before the needs: whoever asks has shown that it does
-	if p := l.plan(); !p.complete || p.backend || !l.o.Backend.removable() {
+	if !p.complete || p.backend || !l.o.Backend.removable() {
 		b.unneeded, b.failures = time.Time{}, 0
 		return
 	}
@@ -182,6 +181,10 @@ func (l *Loop) release(ctx context.Context) {
 	}
 	if time.Now().Before(b.due) {
 		l.sooner(b.due)
+		return
+	}
+	asked := l.o.Backend.wishes() // before the needs: whoever asks has shown that it does
+	if l.plan().backend {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

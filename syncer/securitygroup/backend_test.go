@@ -49,6 +49,7 @@ func TestBackendIsFound(t *testing.T) {
 	given.Seen(a.read(func(*awsapi.SecurityGroup) bool { return true }))
 	given.listed(nil, time.Now().Add(time.Hour))
 	require.Equal(t, "sg-9", given.ID())
+	require.NoError(t, given.remove(t.Context(), given.wishes()))
 	require.Empty(t, a.calls)
 }
 
@@ -76,6 +77,10 @@ func TestBackendGoes(t *testing.T) {
 		w.after(10 * time.Minute)
 		require.NotContains(t, w.calls(), "delete sg-backend")
 		w.boards[1].Show("x", nil)
+		w.show("lb", Need{Name: "lb", Backend: true})
+		w.after(10 * time.Minute)
+		require.NotContains(t, w.calls(), "delete sg-backend")
+		w.show("lb")
 		w.after(50 * time.Second)
 		require.Empty(t, w.calls())
 		w.after(10 * time.Minute)

@@ -166,7 +166,7 @@ func (l *Loop) pass(ctx context.Context) {
 	for _, id := range sortedKeys(l.groups.known) {
 		l.revoke(ctx, p, l.groups.known[id])
 	}
-	l.release(ctx)
+	l.release(ctx, p)
 	l.report(p)
 	l.interfaces.forget()
 	if l.o.AuditInterval > 0 {

@@ -123,12 +123,13 @@ func TestNeededDuringTheReading(t *testing.T) {
 		w.pod("api", "p2", "b")
 		w.need("web", 80)
 		w.start()
+		w.calls()
 		w.need("web", 81)
 		w.aws.during["read"] = func(*account) { w.need("web", 80) }
+		w.after(65 * time.Second)
+		require.Equal(t, []string{"authorize sg-node", "read sg-node"}, w.calls())
 		w.after(2 * time.Minute)
-		require.Contains(t, w.rules("sg-node"), "tcp 80-80 sg-backend")
-		require.NotContains(t, w.writes(), "revoke sg-node tcp 80")
-		w.after(2 * time.Minute)
+		require.Equal(t, []string{"read sg-node", "revoke sg-node"}, w.calls())
 		require.Equal(t, []string{"tcp 80-80 sg-backend"}, w.rules("sg-node"))
 	})
 }
