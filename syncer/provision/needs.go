@@ -26,6 +26,14 @@ func (l *Loop) needsOf(g ingress.Group, m *ingress.Model, st *stack) []securityg
 	for _, id := range slices.Sorted(maps.Keys(m.TargetGroups)) {
 		needs = append(needs, r.needs(m.TargetGroups[id], st)...)
 	}
+	bad := func(p ingress.Problem) bool { return p.Blocking }
+	if !st.listenersRead && slices.ContainsFunc(m.Problems, bad) {
+		// What a bad member has is in its rules, and nobody has read them yet: of nobody
+		// knows which Service what stands stays.
+		needs = append(needs, securitygroup.Need{
+			Name: "Ingress group " + g.ID.String() + " as it stands", Held: true, Openings: r.standing(st),
+		})
+	}
 	return needs
 }
 
@@ -66,13 +74,23 @@ func (r *reach) needs(tg *ingress.TargetGroup, st *stack) []securitygroup.Need {
 	if !r.before(tg, st) {
 		return needs
 	}
-	n.Name, n.Held = n.Name+" as it stands", true
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(append(r.managed(st), r.backend)))) {
+	n.Name, n.Held, n.Openings = n.Name+" as it stands", true, r.standing(st)
+	return append(needs, n)
+}
+
+// standing opens all ports to those groups of the load balancers that stand which rules of
+// targets may name.
+func (r *reach) standing(st *stack) (all []securitygroup.Opening) {
+	ids := []string{r.backend}
+	for _, g := range st.securityGroups {
+		ids = append(ids, g.ID)
+	}
+	for _, id := range ids {
 		if r.has(st, id) {
-			n.Openings = append(n.Openings, securitygroup.Opening{From: securitygroup.Peer{Group: id}})
+			all = append(all, securitygroup.Opening{From: securitygroup.Peer{Group: id}})
 		}
 	}
-	return append(needs, n)
+	return all
 }
 
 // before reports whether rules send requests to a target group that stands and is not
@@ -80,24 +98,17 @@ func (r *reach) needs(tg *ingress.TargetGroup, st *stack) []securitygroup.Need {
 func (r *reach) before(tg *ingress.TargetGroup, st *stack) bool {
 	inUse, current := st.referenced(), st.group(tg)
 	for _, g := range st.targetGroups {
-		if g.Tags[ingress.TagResource] == tg.ID && inUse[g.ARN] && (tg.Kept || g != current) {
+		used := inUse[g.ARN] || !st.listenersRead // nobody knows yet
+		if g.Tags[ingress.TagResource] == tg.ID && used && (tg.Kept || g != current) {
 			return true
 		}
 	}
-	return tg.Kept && !st.listenersRead
+	return false
 }
 
 // has reports whether a load balancer that stands has a security group.
 func (r *reach) has(st *stack, id string) bool {
 	return id != "" && slices.ContainsFunc(st.balancers, func(b *balancer) bool { return slices.Contains(b.SecurityGroups, id) })
-}
-
-func (r *reach) managed(st *stack) []string {
-	var ids []string
-	for _, g := range st.securityGroups {
-		ids = append(ids, g.ID)
-	}
-	return ids
 }
 
 // ports returns the ports of a target group; none: all.

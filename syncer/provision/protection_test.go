@@ -285,6 +285,21 @@ func TestNeeds(t *testing.T) {
 			},
 			backend: "sg-b", want: []securitygroup.Need{uses, held(from("sg-b"))},
 		},
+		"a member is bad, and its rules are not read yet": {
+			change: func(m *ingress.Model, st *stack) {
+				m.TargetGroups, m.Problems, st.listenersRead = nil, []ingress.Problem{{Blocking: true}}, false
+			},
+			want: []securitygroup.Need{{Name: "Ingress group g as it stands", Held: true, Openings: from("sg-1")}},
+		},
+		"a member has a warning": {
+			change: func(m *ingress.Model, st *stack) {
+				m.TargetGroups, m.Problems, st.listenersRead = nil, []ingress.Problem{{}}, false
+			},
+		},
+		"the target group was being replaced, and its rules are not read yet": {
+			change: func(m *ingress.Model, st *stack) { m.TargetGroups[id].Name, st.listenersRead = "new", false },
+			want:   []securitygroup.Need{opened(from("sg-1", ports...)), held(from("sg-1"))},
+		},
 		"the target group is being replaced": {
 			change: func(m *ingress.Model, st *stack) {
 				m.TargetGroups[id].Name = "new"
