@@ -53,14 +53,9 @@ func (i *Informers) behind(namespace string, ep *discoveryv1.Endpoint) (security
 	pod := securitygroup.Pod{
 		Name: types.NamespacedName{Namespace: namespace, Name: ep.TargetRef.Name}, UID: ep.TargetRef.UID, Address: address,
 	}
-	if ep.NodeName != nil {
-		pod.Node = *ep.NodeName
-	}
+	// Without the pod nobody knows whether it has an interface of its own.
 	if known := i.pod(pod.Name); known != nil {
-		pod.Own = known.OwnInterface
-		if pod.Node == "" {
-			pod.Node = known.Node
-		}
+		pod.Node, pod.Own = known.Node, known.OwnInterface
 	}
 	return pod, true
 }

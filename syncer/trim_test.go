@@ -55,6 +55,7 @@ func TestTrim(t *testing.T) {
 	}}
 	node := &corev1.Node{ObjectMeta: meta("n")}
 	node.Namespace = ""
+	node.Spec = corev1.NodeSpec{ProviderID: "aws:///a/i-1", PodCIDR: "10.0.0.0/24"}
 	node.Status.Conditions = []corev1.NodeCondition{
 		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue},
 		{Type: corev1.NodeReady, Status: corev1.ConditionFalse, LastHeartbeatTime: metav1.Now(), Reason: "r"},
@@ -82,6 +83,7 @@ func TestTrim(t *testing.T) {
 		"a pod": {realPod(1), endpoints.PodOf(realPod(1))},
 		"a node": {node, &corev1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "uid-of-n", ResourceVersion: "7"},
+			Spec:       corev1.NodeSpec{ProviderID: "aws:///a/i-1"},
 			Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse}}},
 		}},
 		"a node that has never reported": {silent, silent.DeepCopy()},
