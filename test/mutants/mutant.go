@@ -38,6 +38,7 @@ var behaviours = []string{
 	"redirects that loop, and what they hide",
 	"backends that are not there",
 	"a certificate that is missing holds back one member alone",
+	"security groups of load balancers and pods",
 }
 
 // mutant is one way to break one rule.
