@@ -34,6 +34,7 @@ import (
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer"
 	"github.com/tgsync/tgsync/syncer/groupbinding"
+	"github.com/tgsync/tgsync/syncer/provision"
 )
 
 const deploy = root + "/deploy"
@@ -171,13 +172,18 @@ func TestManifestsRoleAllowsWhatIsWatched(t *testing.T) {
 	stop := make(chan struct{})
 	informers.Start(stop)
 	custom := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(),
-		map[schema.GroupVersionResource]string{groupbinding.Resource: "TargetGroupBindingList"})
+		map[schema.GroupVersionResource]string{
+			groupbinding.Resource: "TargetGroupBindingList", provision.ParamsResource: "IngressClassParamsList", provision.NamespacesResource: "NamespaceList",
+		})
 	bindings, err := groupbinding.NewWatch(custom, nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { bindings.Run(ctx) })
-	require.Eventually(t, func() bool { return informers.HasSynced() && bindings.HasSynced() }, 10*time.Second, time.Millisecond)
+	params, err := provision.NewClassWatch(custom, nil, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	running.Go(func() { params.Run(ctx) })
+	require.Eventually(t, func() bool { return informers.HasSynced() && bindings.HasSynced() && params.HasSynced() }, 10*time.Second, time.Millisecond)
 	close(stop)
 	informers.Shutdown()
 	cancel()

@@ -40,6 +40,7 @@ type parts struct {
 	clients   clients
 	informers *syncer.Informers
 	bindings  *groupbinding.Watch
+	params    *provision.ClassWatch
 	events    record.EventBroadcaster
 	directory *provision.Directory
 	candidate *lease.Candidate
@@ -86,6 +87,9 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 		return nil, err
 	}
 	if d.bindings, err = groupbinding.NewWatch(d.clients.dynamic, name, log); err != nil {
+		return nil, err
+	}
+	if d.params, err = provision.NewClassWatch(d.clients.dynamic, name, log); err != nil {
 		return nil, err
 	}
 	if d.candidate, err = newCandidate(d.config, d.clients, d.fence, log); err != nil {

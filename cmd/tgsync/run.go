@@ -41,6 +41,10 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 		return nil
 	})
 	g.Go(func() error {
+		d.params.Run(ctx)
+		return nil
+	})
+	g.Go(func() error {
 		d.directory.Run(ctx, c.ProvisionAuditInterval, func() bool { return d.syncer.Load() == nil })
 		return nil
 	})

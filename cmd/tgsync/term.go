@@ -26,7 +26,11 @@ import (
 // lead does the leader's work until ctx ends. All that it needs beside the caches is
 // built anew, so that nothing that was believed in an earlier term is left.
 func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
-	optional := map[string]func() bool{groupbinding.Resource.Resource: d.bindings.Served}
+	optional := map[string]func() bool{
+		groupbinding.Resource.Resource:        d.bindings.Served,
+		provision.ParamsResource.Resource:     d.params.Served,
+		provision.NamespacesResource.Resource: func() bool { return true },
+	}
 	if !d.clients.watches.Follow(ctx, optional) && ctx.Err() == nil {
 		d.log.WarnContext(ctx, "the caches do not follow the cluster; the work begins all the same")
 	}
@@ -99,6 +103,7 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 		Ingresses: d.informers.Ingresses.Lister(),
 		Classes:   d.informers.IngressClasses.Lister(),
 		Services:  d.informers.Services.Lister(),
+		Params:    d.params,
 		Synced:    d.informers.HasSynced,
 		Client:    d.clients.kube,
 		Events:    d.recorder(),

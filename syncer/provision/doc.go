@@ -8,6 +8,7 @@
 //	pass.go      Build (pure) -> Model; a group that failed with the same one a moment ago waits
 //	status.go    finalizers first: nothing is created that nobody would delete
 //	services.go  a Service that is gone counts for a while as if it were there
+//	classparams.go what IngressClasses refer to: IngressClassParams, labels of namespaces
 //	standing.go  what stands, for a Model that keeps what bad members have
 //	inventory.go what AWS holds of the group; read at the start, then kept in memory
 //	diff_*.go    Model and stack -> steps (pure), one file per resource; no step, no call

@@ -49,6 +49,8 @@ type Options struct {
 	Ingresses networkinglisters.IngressLister
 	Classes   networkinglisters.IngressClassLister
 	Services  corelisters.ServiceLister
+	// Params are what classes refer to; nil: nothing.
+	Params *ClassWatch
 	// Synced reports whether the listers show all that the cluster has.
 	Synced func() bool
 
@@ -145,8 +147,17 @@ type queue = workqueue.TypedDelayingInterface[ingress.GroupID]
 
 // Run works until ctx ends, and returns when the workers have. What is not done
 // then is found by whoever starts next.
-func (l *Loop) Run(ctx context.Context) error {
-	if !cache.WaitForCacheSync(ctx.Done(), l.o.Synced) || !l.start(ctx) {
+func (l *Loop) Run(ctx context.Context) (err error) {
+	synced := []cache.InformerSynced{l.o.Synced}
+	if l.o.Params != nil {
+		stop, refused := l.o.Params.onChange(l.Wake)
+		if refused != nil {
+			return refused
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		synced = append(synced, l.o.Params.HasSynced)
+	}
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) || !l.start(ctx) {
 		return nil // ctx has ended
 	}
 	q := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[ingress.GroupID]{Name: "ingress-groups"})
@@ -268,7 +279,7 @@ func (l *Loop) regroup() []ingress.GroupID {
 	ingresses, _ := l.o.Ingresses.List(labels.Everything())
 	classes, _ := l.o.Classes.List(labels.Everything())
 	now := map[ingress.GroupID]ingress.Group{}
-	for _, g := range ingress.Groups(l.o.Settings, ingress.Cluster{Ingresses: ingresses, Classes: classes}) {
+	for _, g := range ingress.Groups(l.o.Settings, l.cluster(ingresses, classes)) {
 		now[g.ID] = g
 	}
 	before := *l.groups.Swap(&now)
@@ -285,6 +296,15 @@ func (l *Loop) regroup() []ingress.GroupID {
 		}
 	}
 	return ids
+}
+
+// cluster is what groups are made of.
+func (l *Loop) cluster(ingresses []*networkingv1.Ingress, classes []*networkingv1.IngressClass) ingress.Cluster {
+	c := ingress.Cluster{Ingresses: ingresses, Classes: classes}
+	if l.o.Params != nil {
+		c.Params, c.NamespaceLabels = l.o.Params.get, l.o.Params.labels
+	}
+	return c
 }
 
 // concerns reports whether a group has to do with one of the namespaces.

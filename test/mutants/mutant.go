@@ -39,6 +39,12 @@ var behaviours = []string{
 	"backends that are not there",
 	"a certificate that is missing holds back one member alone",
 	"security groups of load balancers and pods",
+	"the members of a group, and who decides",
+	"a listener has its members' rules",
+	"everything is sent to HTTPS",
+	"several default backends",
+	"certificates of several members",
+	"who may reach a load balancer",
 }
 
 // mutant is one way to break one rule.
