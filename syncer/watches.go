@@ -13,6 +13,9 @@ import (
 // watched are the resources of the caches that every cluster has.
 var watched = []string{"ingresses", "ingressclasses", "services", "endpointslices", "pods", "nodes"}
 
+// clusterWide are those that have no namespace.
+var clusterWide = []string{"ingressclasses", "nodes"}
+
 // How long caches are waited for that do not follow the cluster. A reflector of
 // client-go whose watch has failed tries again within a minute.
 const (
@@ -24,6 +27,10 @@ const (
 // so while its watch is broken, and only grows old: after an outage of the API server
 // client-go pauses, and whoever gets the Lease meanwhile would act on what was before.
 type Watches struct {
+	// Namespaces is in how many namespaces each kind is watched that has any; 0: in the
+	// whole cluster.
+	Namespaces int
+
 	mu   sync.Mutex // guards open
 	open map[string]int
 }
@@ -61,11 +68,19 @@ func (w *Watches) follow(others map[string]func() bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, resource := range needed {
-		if w.open[resource] == 0 {
+		if w.open[resource] < w.needed(resource) {
 			return false
 		}
 	}
 	return true
+}
+
+// needed is how many watches make a cache.
+func (w *Watches) needed(resource string) int {
+	if slices.Contains(clusterWide, resource) {
+		return 1
+	}
+	return max(1, w.Namespaces)
 }
 
 // count notes that a watch began (1) or ended (-1).

@@ -24,8 +24,8 @@ const module = "github.com/tgsync/tgsync"
 // to the target value. A package that is not here needs a line here first.
 var law = map[string][]string{
 	"cmd/tgsync":           {"awsapi", "metrics", "syncer", "syncer/endpoints", "syncer/groupbinding", "syncer/ingress", "syncer/lease", "syncer/provision", "syncer/securitygroup", "syncer/standaside", "syncer/target"},
-	"syncer":               {"awsapi", "metrics", "syncer/endpoints", "syncer/ingress", "syncer/lease", "syncer/opqueue", "syncer/provision", "syncer/readiness", "syncer/securitygroup", "syncer/target"},
-	"syncer/groupbinding":  {"awsapi", "syncer/ingress", "syncer/securitygroup", "syncer/target", "syncer/webhook"},
+	"syncer":               {"awsapi", "metrics", "syncer/endpoints", "syncer/ingress", "syncer/lease", "syncer/namespaces", "syncer/opqueue", "syncer/provision", "syncer/readiness", "syncer/securitygroup", "syncer/target"},
+	"syncer/groupbinding":  {"awsapi", "syncer/ingress", "syncer/namespaces", "syncer/securitygroup", "syncer/target", "syncer/webhook"},
 	"syncer/provision":     {"awsapi", "metrics", "syncer/ingress", "syncer/securitygroup", "syncer/target", "syncer/webhook"},
 	"syncer/securitygroup": {"awsapi", "syncer/ingress"},
 	"syncer/readiness":     {"awsapi", "metrics", "syncer/endpoints", "syncer/opqueue", "syncer/target"},
@@ -33,6 +33,7 @@ var law = map[string][]string{
 	"syncer/ingress":       {"syncer/target"},
 	"syncer/target":        nil,
 	"syncer/lease":         nil,
+	"syncer/namespaces":    nil,
 	"syncer/opqueue":       nil,
 	"awsapi":               {"syncer/opqueue", "syncer/target"},
 	"metrics":              nil,

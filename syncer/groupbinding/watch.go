@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/tgsync/tgsync/syncer/namespaces"
 )
 
 // absentAfter is how long objects count whose kind is served no more.
@@ -33,20 +35,17 @@ type Watch struct {
 // NewWatch returns a Watch that Run fills. With a name, client-go measures it; nil: it
 // does not.
 func NewWatch(client dynamic.Interface, name *cache.InformerName, log *slog.Logger) (*Watch, error) {
+	return NewWatchIn(nil, client, name, log)
+}
+
+// NewWatchIn returns a Watch that sees some namespaces only; none: all of them.
+func NewWatchIn(some []string, client dynamic.Interface, name *cache.InformerName, log *slog.Logger) (*Watch, error) {
 	w := &Watch{log: log}
-	objects := client.Resource(Resource)
-	w.informer = cache.NewSharedIndexInformerWithOptions(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list, err := objects.List(ctx, o)
-			w.heard(ctx, err)
-			return list, err
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			events, err := objects.Watch(ctx, o)
-			w.heard(ctx, err)
-			return events, err
-		},
-	}, client), &unstructured.Unstructured{}, cache.SharedIndexInformerOptions{Identifier: name.WithResource(Resource)})
+	var source cache.ListerWatcher = cache.ToListWatcherWithWatchListSemantics(w.in(client.Resource(Resource)), client)
+	if len(some) > 0 {
+		source = namespaces.Merge(some, func(namespace string) *cache.ListWatch { return w.in(client.Resource(Resource).Namespace(namespace)) })
+	}
+	w.informer = cache.NewSharedIndexInformerWithOptions(source, &unstructured.Unstructured{}, cache.SharedIndexInformerOptions{Identifier: name.WithResource(Resource)})
 	if err := w.informer.SetTransform(read); err != nil {
 		return nil, fmt.Errorf("watch TargetGroupBindings: %w", err)
 	}
@@ -59,6 +58,22 @@ func NewWatch(client dynamic.Interface, name *cache.InformerName, log *slog.Logg
 		return nil, fmt.Errorf("watch TargetGroupBindings: %w", err)
 	}
 	return w, nil
+}
+
+// in returns what is seen of objects, and hears whether there can be any.
+func (w *Watch) in(objects dynamic.ResourceInterface) *cache.ListWatch {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			list, err := objects.List(ctx, o)
+			w.heard(ctx, err)
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			events, err := objects.Watch(ctx, o)
+			w.heard(ctx, err)
+			return events, err
+		},
+	}
 }
 
 // Run fills the cache until ctx ends.
