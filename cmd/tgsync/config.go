@@ -15,10 +15,11 @@ import (
 // config is everything that can be set, from the environment alone. The README's
 // table is generated from the tags: doc says what a setting does.
 type config struct {
-	ClusterName            string        `env:"TGSYNC_CLUSTER_NAME,required,notEmpty" doc:"Name of the cluster. It goes into names and tags of everything in AWS, so it must never change."`
-	VPCID                  string        `env:"TGSYNC_VPC_ID" doc:"VPC of the cluster. Empty: asked from the instance metadata service."`
-	IngressClass           string        `env:"TGSYNC_INGRESS_CLASS" envDefault:"alb" doc:"Value of the legacy annotation kubernetes.io/ingress.class that is ours. IngressClasses are recognised by their controller, ingress.k8s.aws/alb."`
+	ClusterName string `env:"TGSYNC_CLUSTER_NAME,required,notEmpty" doc:"Name of the cluster. It goes into names and tags of everything in AWS, so it must never change."`
+	VPCID       string `env:"TGSYNC_VPC_ID" doc:"VPC of the cluster. Empty: asked from the instance metadata service."`
+	IngressConfig
 	BatchSize              int           `env:"TGSYNC_BATCH_SIZE" envDefault:"200" doc:"Most targets in one RegisterTargets or DeregisterTargets call, 1 to 200."`
+	MaxTargets             int           `env:"TGSYNC_MAX_TARGETS_PER_TARGET_GROUP" doc:"The most targets of a group; the others wait for a place. 0: any number. The AWS Load Balancer Controller's flag of the same name."`
 	BatchInterval          time.Duration `env:"TGSYNC_BATCH_INTERVAL" envDefault:"200ms" doc:"Least time from the end of a target group's call to the start of its next of the same kind. The first change never waits."`
 	AuditInterval          time.Duration `env:"TGSYNC_AUDIT_INTERVAL" envDefault:"10m" doc:"How often each target group's targets are compared with AWS although nothing has changed, 1m to 24h."`
 	ProvisionAuditInterval time.Duration `env:"TGSYNC_PROVISION_AUDIT_INTERVAL" envDefault:"1h" doc:"How often each load balancer with its rules and target groups is read again and put right, although nothing has changed in the cluster, 10m to 24h."`
@@ -74,7 +75,7 @@ func loadConfig(environ map[string]string) (config, error) {
 		return c, err
 	}
 	// What is set to nothing on purpose has no default.
-	for setting, field := range map[string]*string{"TGSYNC_LBC_LEASE_NAME": &c.LBCLeaseName} {
+	for setting, field := range map[string]*string{"TGSYNC_LBC_LEASE_NAME": &c.LBCLeaseName, "TGSYNC_INGRESS_CLASS": &c.IngressClass} {
 		if value, set := environ[setting]; set && value == "" {
 			*field = ""
 		}
@@ -92,6 +93,8 @@ func (c config) validate() error {
 	check(clusterNames.MatchString(c.ClusterName), "TGSYNC_CLUSTER_NAME", c.ClusterName,
 		"1 to 100 letters, digits, dots, underscores and hyphens that start with a letter or digit")
 	check(c.BatchSize >= 1 && c.BatchSize <= maxBatchSize, "TGSYNC_BATCH_SIZE", c.BatchSize, fmt.Sprintf("within 1 to %d", maxBatchSize))
+	check(c.MaxTargets >= 0, "TGSYNC_MAX_TARGETS_PER_TARGET_GROUP", c.MaxTargets, "0 or more")
+	c.IngressConfig.validate(check)
 	check(c.BatchInterval >= 0 && c.BatchInterval <= maxBatchInterval, "TGSYNC_BATCH_INTERVAL", c.BatchInterval, fmt.Sprintf("within 0s to %v", maxBatchInterval))
 	check(c.AuditInterval >= minAuditInterval && c.AuditInterval <= maxAuditInterval, "TGSYNC_AUDIT_INTERVAL", c.AuditInterval,
 		fmt.Sprintf("within %v to %v", minAuditInterval, maxAuditInterval))

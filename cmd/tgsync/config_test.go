@@ -12,8 +12,12 @@ func TestLoadConfig(t *testing.T) {
 	c, err := loadConfig(map[string]string{"TGSYNC_CLUSTER_NAME": "demo"})
 	require.NoError(t, err)
 	require.Equal(t, config{
-		ClusterName: "demo", IngressClass: "alb", BatchSize: 200, BatchInterval: 200 * time.Millisecond,
+		ClusterName: "demo", BatchSize: 200, BatchInterval: 200 * time.Millisecond,
 		LeaseName: "tgsync", LeaseDuration: 6 * time.Second, LeaseRenewDeadline: 4 * time.Second, LeaseRetryPeriod: time.Second,
+		IngressConfig: IngressConfig{
+			IngressClass: "alb", DefaultScheme: "internal", DefaultTargetType: "instance", DefaultSSLPolicy: "ELBSecurityPolicy-2016-08",
+			TolerateMissingService: true, TolerateMissingAction: true, BackendSecurityGroup: true,
+		},
 		LBCLeaseName: "aws-load-balancer-controller-leader", LBCLeaseNamespace: "kube-system",
 		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, GracePeriod: time.Minute, FailOpen: true, GateLatch: true, GateTimeout: 10 * time.Minute, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
 	}, c)
@@ -32,9 +36,10 @@ func TestLoadConfigInAPod(t *testing.T) {
 }
 
 func TestLoadConfigSetToNothing(t *testing.T) {
-	c, err := loadConfig(map[string]string{"TGSYNC_CLUSTER_NAME": "demo", "TGSYNC_LBC_LEASE_NAME": "", "TGSYNC_LEASE_NAME": ""})
+	c, err := loadConfig(map[string]string{"TGSYNC_CLUSTER_NAME": "demo", "TGSYNC_LBC_LEASE_NAME": "", "TGSYNC_INGRESS_CLASS": "", "TGSYNC_LEASE_NAME": ""})
 	require.NoError(t, err)
 	require.Empty(t, c.LBCLeaseName)
+	require.Empty(t, c.IngressClass)
 	require.Equal(t, "tgsync", c.LeaseName)
 }
 

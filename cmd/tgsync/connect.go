@@ -41,7 +41,7 @@ func (d *parts) connect(ctx context.Context) error {
 		return fmt.Errorf("configure the client for Events: %w", err)
 	}
 	rc.Wrap(d.aside.Wrap)
-	d.clients.watches = &syncer.Watches{}
+	d.clients.watches = &syncer.Watches{Namespaces: len(c.WatchNamespaces)}
 	rc.Wrap(d.clients.watches.Wrap)
 	if d.clients.kube, err = kubernetes.NewForConfig(rc); err != nil {
 		return fmt.Errorf("configure the Kubernetes client: %w", err)

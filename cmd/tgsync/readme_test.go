@@ -43,9 +43,9 @@ func settingsTable(t *testing.T) string {
 	require.NoError(t, err)
 	var b strings.Builder
 	b.WriteString("\n| Variable | Default | What it does |\n|---|---|---|\n")
-	fields := reflect.TypeFor[config]()
+	docs := docsOf(reflect.TypeFor[config]())
 	for n, p := range params {
-		doc := fields.Field(n).Tag.Get("doc")
+		doc := docs[n]
 		require.NotEmpty(t, doc, "%s has no doc", p.Key)
 		value := "`" + p.DefaultValue + "`"
 		switch {
@@ -58,4 +58,16 @@ func settingsTable(t *testing.T) string {
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+// docsOf returns what the settings of a struct do, those of embedded ones in their place.
+func docsOf(of reflect.Type) (docs []string) {
+	for field := range of.Fields() {
+		if field.Anonymous {
+			docs = append(docs, docsOf(field.Type)...)
+		} else {
+			docs = append(docs, field.Tag.Get("doc"))
+		}
+	}
+	return docs
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
 	"github.com/tgsync/tgsync/syncer/groupbinding"
-	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/provision"
 	"github.com/tgsync/tgsync/syncer/securitygroup"
@@ -54,7 +53,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	defer func() { err = errors.Join(err, unreach()) }()
 	s, err := syncer.New(syncer.Options{
 		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Roles: d.role, Source: bindings, Informers: d.informers, Metrics: d.metrics,
-		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, BatchInterval: d.config.BatchInterval,
+		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, MaxTargets: d.config.MaxTargets, BatchInterval: d.config.BatchInterval,
 		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
 		Pods: d.clients.pods, GateLatch: d.config.GateLatch, GateTimeout: d.config.GateTimeout,
 		Ledger: groupbinding.NewLedger(d.clients.kube.CoreV1(), d.bindings),
@@ -95,10 +94,8 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 	if liveSince.IsZero() {
 		urgent = nil
 	}
-	settings := ingress.DefaultSettings(d.config.ClusterName)
-	settings.IngressClass = d.config.IngressClass
 	return provision.New(provision.Options{
-		Settings:  settings,
+		Settings:  d.config.settings(d.config.ClusterName),
 		VPCID:     d.vpcID,
 		Ingresses: d.informers.Ingresses.Lister(),
 		Classes:   d.informers.IngressClasses.Lister(),
