@@ -3,6 +3,7 @@
 // that Ingresses ask for.
 //
 //	tgsync [run]     run the daemon
+//	tgsync plan      translate a command line of the AWS Load Balancer Controller
 //	tgsync version   print the version
 //
 // It is configured by environment variables alone: see config.go, or the table in
@@ -21,9 +22,11 @@ import (
 // version is set by the linker.
 var version = "devel"
 
-const usage = `usage: tgsync [run | version]
+const usage = `usage: tgsync [run | plan | version]
 
   run       run the daemon (default); configured by TGSYNC_* environment variables
+  plan      with --lbc-args: print the environment for a command line of the AWS
+            Load Balancer Controller
   version   print the version
 `
 
@@ -42,6 +45,8 @@ func command(args []string) int {
 		name = args[0]
 	}
 	switch {
+	case name == "plan":
+		return plan(args[1:])
 	case len(args) > 1:
 	case name == "run":
 		return daemon()

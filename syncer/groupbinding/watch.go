@@ -41,7 +41,7 @@ func NewWatch(client dynamic.Interface, name *cache.InformerName, log *slog.Logg
 // NewWatchIn returns a Watch that sees some namespaces only; none: all of them.
 func NewWatchIn(some []string, client dynamic.Interface, name *cache.InformerName, log *slog.Logger) (*Watch, error) {
 	w := &Watch{log: log}
-	var source cache.ListerWatcher = cache.ToListWatcherWithWatchListSemantics(w.in(client.Resource(Resource)), client)
+	source := cache.ToListWatcherWithWatchListSemantics(w.in(client.Resource(Resource)), client)
 	if len(some) > 0 {
 		source = namespaces.Merge(some, func(namespace string) *cache.ListWatch { return w.in(client.Resource(Resource).Namespace(namespace)) })
 	}
