@@ -230,6 +230,20 @@ func TestMissingPolicy(t *testing.T) {
 	})
 }
 
+// A port is only closed when the one that takes its place is open.
+func TestListenerStaysWhileItsSuccessorIsRefused(t *testing.T) {
+	onSite(t, awssim.Options{}, func(s *site) {
+		wrong := https(443, "a")
+		wrong.SSLPolicy = "ELBSecurityPolicy-None"
+		s.m.LoadBalancer.Listeners = []ingress.Listener{wrong}
+		require.Contains(s.t, s.refused(), "SSLPolicyNotFound")
+		require.Equal(s.t, []string{"CreateListener"}, s.writes())
+		s.m.LoadBalancer.Listeners[0].SSLPolicy = policyTLS
+		s.bring()
+		require.Equal(s.t, []string{"CreateListener", "DeleteListener"}, s.writes())
+	})
+}
+
 // Errors of listeners name the setting that they are about, so that its owner is
 // told.
 func TestListenerErrors(t *testing.T) {
