@@ -124,8 +124,8 @@ func TestNeededDuringTheReading(t *testing.T) {
 		w.need("web", 80)
 		w.start()
 		w.calls()
-		w.need("web", 81)
 		w.aws.during["read"] = func(*account) { w.need("web", 80) }
+		w.need("web", 81)
 		w.after(65 * time.Second)
 		require.Equal(t, []string{"authorize sg-node", "read sg-node"}, w.calls())
 		w.after(2 * time.Minute)
@@ -223,8 +223,9 @@ func TestBrokenNeed(t *testing.T) {
 		require.Equal(t, []string{"tcp 7-7 sg-backend"}, w.rules("sg-node"))
 		require.Empty(t, w.rules("sg-c"))
 		require.Equal(t, []string{"x FailedNetworkReconcile: spec.networking: no"}, w.said())
-		w.show("x", Need{Name: "x", Broken: "nothing can be read of it"})
 		w.aws.groups["sg-c"].Ingress = []awsapi.Permission{rule(7, 7)}
+		w.after(0)
+		w.show("x", Need{Name: "x", Broken: "nothing can be read of it"})
 		w.after(2 * time.Hour)
 		require.Len(t, w.rules("sg-c"), 1)
 		w.show("x")
@@ -250,6 +251,7 @@ func TestNoRoom(t *testing.T) {
 		require.Equal(t, []string{"authorize sg-node", "read sg-node", "revoke sg-node", "authorize sg-node"}, w.calls())
 		require.Equal(t, []string{"tcp 22-22 sg-backend!", "tcp 81-81 sg-backend"}, w.rules("sg-node"))
 		w.aws.limit = 1
+		w.after(0)
 		w.need("web", 82)
 		w.after(3 * time.Second)
 		require.Equal(t, []string{"web FailedNetworkReconcile: cannot open ports of security group sg-node: AWS answers RulesPerSecurityGroupLimitExceeded"}, w.said())
@@ -264,6 +266,7 @@ func TestOpenedMeanwhile(t *testing.T) {
 		w.start()
 		w.calls()
 		w.aws.groups["sg-node"].Ingress = []awsapi.Permission{theirs(rule(80, 80))}
+		w.after(0)
 		w.need("web", 80)
 		w.after(3 * time.Second)
 		require.Equal(t, []string{"interfaces of i-a", "authorize sg-node", "read sg-node"}, w.calls())

@@ -283,7 +283,12 @@ func (w *world) run() {
 			defer w.mu.Unlock()
 			return w.pods[n.Service.Name]
 		},
-		Node:    func(name string) (Node, bool) { n, ok := w.nodes[name]; return n, ok },
+		Node: func(name string) (Node, bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			n, ok := w.nodes[name]
+			return n, ok
+		},
 		Backend: w.backend, TargetTags: w.tags, AuditInterval: time.Hour, Events: recorder{w}, Log: slog.New(slog.DiscardHandler),
 	})
 	ended := make(chan error, 1)
@@ -295,14 +300,20 @@ func (w *world) run() {
 	synctest.Wait()
 }
 
-// after lets time pass.
+// after lets time pass. What the test has changed before is seen by whoever takes the
+// locks next: time alone orders nothing.
 func (w *world) after(d time.Duration) {
+	for _, mu := range []*sync.Mutex{&w.mu, &w.aws.mu} {
+		mu.Lock()
+		mu.Unlock() //nolint:staticcheck // an empty section, for its order
+	}
 	time.Sleep(d)
 	synctest.Wait()
 }
 
 // change wakes the loop as an event of the cluster does, and lets it work.
 func (w *world) change() {
+	w.after(0)
 	w.loop.Wake()
 	w.after(3 * time.Second)
 }
