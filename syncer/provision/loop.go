@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -392,20 +391,4 @@ func (l *Loop) drop(ctx context.Context, id ingress.GroupID) {
 		l.o.Log.WarnContext(ctx, "an Ingress group went without its finalizers; what AWS holds of it stays",
 			slog.String("group", id.String()))
 	}
-}
-
-// backoff returns how long to wait after a number of failures: 1 s, doubling to
-// last, spread by half.
-func backoff(failures int, last time.Duration) time.Duration {
-	d := last
-	if failures < 6 {
-		d = min(firstBackoff<<failures, last)
-	}
-	return jitter(d)
-}
-
-// jitter spreads d over [d, 1.5 d), so that what failed together does not come back
-// together.
-func jitter(d time.Duration) time.Duration {
-	return d + rand.N(d/2) //nolint:gosec // spreads load, guards nothing
 }
