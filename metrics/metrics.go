@@ -7,6 +7,7 @@
 //
 //	metrics.go     the metrics of the product, prefix tgsync_
 //	groups.go      target groups, read when somebody asks
+//	problems.go    problems of Ingresses, likewise
 //	kubernetes.go  client-go's own: work queues and API requests
 //	informers.go   and informers
 //	server.go      /metrics, /healthz, /readyz

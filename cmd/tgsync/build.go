@@ -47,7 +47,8 @@ type parts struct {
 	fence     *lease.Fence
 	aside     *standaside.Watch
 	server    *metrics.Server
-	syncer    atomic.Pointer[syncer.Syncer] // of this term; nil: a standby's
+	syncer    atomic.Pointer[syncer.Syncer]  // of this term; nil: a standby's
+	provision atomic.Pointer[provision.Loop] // as syncer
 }
 
 // clients are the daemon's ways to the outside. What changes something passes the
@@ -110,6 +111,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	}
 	d.metrics.WatchGroups(stateNames(), d.groups)
 	d.metrics.WatchGates(d.gatesWaiting)
+	d.metrics.WatchProblems(d.problems)
 	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Page: d.page, Log: log}
 	return d, nil
 }

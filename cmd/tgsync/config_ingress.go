@@ -26,6 +26,8 @@ type IngressConfig struct {
 	BackendSecurityGroup       bool   `env:"TGSYNC_ENABLE_BACKEND_SECURITY_GROUP" envDefault:"true" doc:"Give load balancers the cluster's backend security group, from which their targets are reached."`
 	ManageBackendRules         bool   `env:"TGSYNC_ENABLE_MANAGE_BACKEND_SECURITY_GROUP_RULES" doc:"Do so also for Ingresses that name their security groups and do not say whether to."`
 	DisableRestrictedRules     bool   `env:"TGSYNC_DISABLE_RESTRICTED_SG_RULES" doc:"Open all ports of the targets to the load balancers, not only those that they use."`
+	BackendGroupID             string `env:"TGSYNC_BACKEND_SECURITY_GROUP" doc:"ID of the backend security group, if somebody else has made it. Empty: it is made and deleted with need."`
+	TargetGroupTags            tagMap `env:"TGSYNC_SERVICE_TARGET_ENI_SECURITY_GROUP_TAGS" doc:"Tags, beside the cluster's, of the security group that gets the rules where a pod's network interface has several: key=value,key=value."`
 	FeatureGates               gates  `env:"TGSYNC_FEATURE_GATES" doc:"Gates of the AWS Load Balancer Controller: name=true,name=false. ListenerRulesTagging (true): tags on listeners and rules, too. EnableDefaultTagsLowPriority (false): default tags yield to those of annotations."`
 	WatchNamespaces            list   `env:"TGSYNC_WATCH_NAMESPACE" doc:"The only namespaces that are looked at, separated by commas. Empty: all. See below for the rights that this takes."`
 }
@@ -46,6 +48,8 @@ const (
 	maxTagKey   = 128
 	maxTagValue = 256
 )
+
+var securityGroupIDs = regexp.MustCompile(`^sg-[0-9a-z-]+$`)
 
 var namespaceNames = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
@@ -84,6 +88,7 @@ func (c IngressConfig) validate(check func(ok bool, setting string, value any, w
 			fmt.Sprintf("a tag: a key has at most %d letters and a value %d", maxTagKey, maxTagValue))
 		check(!slices.Contains(c.ExternalManagedTags, key), "TGSYNC_DEFAULT_TAGS", key, "ours to set: it is in TGSYNC_EXTERNAL_MANAGED_TAGS")
 	}
+	check(c.BackendGroupID == "" || securityGroupIDs.MatchString(c.BackendGroupID), "TGSYNC_BACKEND_SECURITY_GROUP", c.BackendGroupID, "the ID of a security group (sg-...)")
 	for _, name := range c.WatchNamespaces {
 		check(namespaceNames.MatchString(name), "TGSYNC_WATCH_NAMESPACE", name, "the name of a namespace")
 	}

@@ -42,6 +42,7 @@ func TestIngressSettingsAreChecked(t *testing.T) {
 		"an unknown gate":      {"TGSYNC_FEATURE_GATES", "LBCapacityReservation=true", "LBCapacityReservation=true is not one of"},
 		"a gate that is maybe": {"TGSYNC_FEATURE_GATES", "ListenerRulesTagging=maybe", "ListenerRulesTagging=maybe is not one of"},
 		"no namespace":         {"TGSYNC_WATCH_NAMESPACE", "a,B", "B is not the name of a namespace"},
+		"no security group":    {"TGSYNC_BACKEND_SECURITY_GROUP", "mine", "mine is not the ID of a security group"},
 		"less than nothing":    {"TGSYNC_MAX_TARGETS_PER_TARGET_GROUP", "-1", "-1 is not 0 or more"},
 	}
 	for name, tt := range tests {

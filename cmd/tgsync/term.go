@@ -64,6 +64,8 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	}
 	d.syncer.Store(s)
 	defer d.syncer.Store(nil)
+	d.provision.Store(loop)
+	defer d.provision.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return loop.Run(ctx) })
 	g.Go(func() error { return bindings.Run(ctx) })
@@ -121,7 +123,9 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 
 // newBackend builds the backend security group of a term.
 func (d *parts) newBackend() *securitygroup.Backend {
-	return securitygroup.NewBackend(securitygroup.BackendOptions{EC2: d.clients.aws.EC2, VPCID: d.vpcID, Cluster: d.config.ClusterName})
+	return securitygroup.NewBackend(securitygroup.BackendOptions{
+		EC2: d.clients.aws.EC2, VPCID: d.vpcID, Cluster: d.config.ClusterName, ID: d.config.BackendGroupID, Tags: d.config.DefaultTags,
+	})
 }
 
 // newSecurityGroups builds the loop of a term that opens the way to pods.
@@ -135,6 +139,8 @@ func (d *parts) newSecurityGroups(backend *securitygroup.Backend, needs ...secur
 		Node:          d.informers.NodeBehind,
 		Synced:        d.informers.HasSynced,
 		Backend:       backend,
+		TargetTags:    d.config.TargetGroupTags,
+		Unrestricted:  d.config.DisableRestrictedRules,
 		AuditInterval: d.config.ProvisionAuditInterval,
 		Events:        d.recorder(),
 		Log:           d.log,
@@ -186,6 +192,14 @@ func (d *parts) groups() []metrics.Group {
 		})
 	}
 	return groups
+}
+
+// problems returns how many problems Ingresses have, by reason. A standby knows of none.
+func (d *parts) problems() map[string]int {
+	if l := d.provision.Load(); l != nil {
+		return l.Problems()
+	}
+	return nil
 }
 
 // gatesWaiting returns how many pods wait for their gates.

@@ -90,9 +90,10 @@ type Loop struct {
 	// all changes since, and dirty holds where they were.
 	wake chan struct{}
 
-	mu     sync.Mutex // guards dirty and states
-	dirty  map[string]bool
-	states map[ingress.GroupID]*state
+	mu       sync.Mutex // guards dirty, states and problems
+	dirty    map[string]bool
+	states   map[ingress.GroupID]*state
+	problems map[ingress.GroupID]map[string]int // by reason
 }
 
 // New returns a Loop. Run does the work.
@@ -106,7 +107,7 @@ func New(o Options) *Loop {
 	l := &Loop{
 		needs: securitygroup.NewBoard(), acm: newCertificates(o.ACM, o.Log),
 		o: o, inventory: newInventory(o), services: newServices(o.Services, o.GracePeriod), board: newBoard(), wake: make(chan struct{}, 1),
-		dirty: map[string]bool{}, states: map[ingress.GroupID]*state{},
+		dirty: map[string]bool{}, states: map[ingress.GroupID]*state{}, problems: map[ingress.GroupID]map[string]int{},
 	}
 	l.groups.Store(&map[ingress.GroupID]ingress.Group{})
 	return l
@@ -363,6 +364,7 @@ func (l *Loop) serve(ctx context.Context, q queue, id ingress.GroupID) {
 		p.tellFailure(ctx, err)
 		q.AddAfter(id, s.failed(p.hash, lastBackoff))
 	}
+	p.note()
 	if p.called || err != nil {
 		l.o.Metrics.GroupPass(result, time.Since(begin))
 	}
@@ -382,9 +384,7 @@ func (l *Loop) state(id ingress.GroupID) *state {
 // then the finalizers were removed by hand; it stays, since it is not known to be
 // unwanted.
 func (l *Loop) drop(ctx context.Context, id ingress.GroupID) {
-	l.mu.Lock()
-	delete(l.states, id)
-	l.mu.Unlock()
+	l.forget(id)
 	l.board.show(id.String(), shown{})
 	l.needs.Show(id.String(), nil)
 	if !l.inventory.drop(id.String()) {

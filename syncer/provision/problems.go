@@ -1,0 +1,41 @@
+package provision
+
+import "github.com/tgsync/tgsync/syncer/ingress"
+
+// Problems returns how many problems the Ingresses have now, by the reason of the event
+// that told of them: what cannot be used of what they ask for, and what has failed.
+func (l *Loop) Problems() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := map[string]int{}
+	for _, of := range l.problems {
+		for reason, n := range of {
+			all[reason] += n
+		}
+	}
+	return all
+}
+
+// note notes the problems of the pass's group, as they are after it.
+func (p *pass) note() {
+	now := map[string]int{}
+	for _, problem := range p.model.Problems {
+		if problem.Reason != "" { // one without was told otherwise
+			now[problem.Reason]++
+		}
+	}
+	for failed := range p.state.failure {
+		now[failed.reason]++
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problems[p.group.ID] = now
+}
+
+// forget drops what is remembered of a group that is gone.
+func (l *Loop) forget(id ingress.GroupID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.states, id)
+	delete(l.problems, id)
+}

@@ -1,0 +1,39 @@
+package provision
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/tgsync/tgsync/test/awssim"
+)
+
+// TestProblems counts what is the matter now: it goes with its cause, and with its Ingress.
+func TestProblems(t *testing.T) {
+	const key = "healthcheck-interval-seconds"
+	const full = "alb.ingress.kubernetes.io/" + key
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
+		w.service("demo0", "echo0")
+		w.ingress("demo0", "a", nil, "echo0")
+		w.ingress("demo0", "b", nil, "echo0")
+		for _, name := range []string{"a", "b"} {
+			w.update("demo0", name, func(ing *networkingv1.Ingress) { ing.Annotations[full] = "soon" })
+		}
+		w.start()
+		w.settle()
+		require.Equal(t, map[string]int{"InvalidAnnotation": 2}, w.loop.Problems())
+		w.update("demo0", "a", func(ing *networkingv1.Ingress) { delete(ing.Annotations, full) })
+		w.settle()
+		require.Equal(t, map[string]int{"InvalidAnnotation": 1}, w.loop.Problems())
+
+		w.sim.Inject(awssim.Fault{Action: "CreateTargetGroup", Code: "TooManyTargetGroups", Message: "full"})
+		w.update("demo0", "b", func(ing *networkingv1.Ingress) { delete(ing.Annotations, full) })
+		w.settle()
+		require.Equal(t, map[string]int{"FailedDeployModel": 1}, w.loop.Problems())
+		w.remove("demo0", "b")
+		w.settle()
+		require.Empty(t, w.loop.Problems())
+	})
+}
