@@ -39,6 +39,7 @@ var law = map[string][]string{
 	"metrics":              nil,
 	"syncer/standaside":    {"syncer/lease"},
 	"syncer/webhook":       nil,
+	"syncer/rehearsal":     {"awsapi", "syncer/target"},
 }
 
 // pure packages are functions from values to values: no clients, no clock, no

@@ -69,6 +69,7 @@ type pass struct {
 	hash   string                  // of what was asked for
 	called bool                    // AWS was asked to change or show something
 	again  time.Time               // when a Service that is gone counts as such, or ACM may have a certificate; zero: never
+	told   func(step string)       // see executor
 }
 
 func (l *Loop) newPass(g ingress.Group) *pass {
@@ -232,6 +233,7 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 		stack: st, group: p.group, log: p.log,
 		owned:    awsapi.Tags{ingress.TagCluster: p.o.Settings.ClusterName, ingress.TagStack: name},
 		publish:  func() { p.publish(st) },
+		told:     p.told,
 		announce: func(reason, message string) { p.tell(p.group.Members, corev1.EventTypeNormal, reason, message) },
 	}
 	fatal := x.converge(ctx, p.model)

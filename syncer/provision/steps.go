@@ -46,6 +46,8 @@ type executor struct {
 	// announce tells the members something that they would otherwise find out too
 	// late.
 	announce func(reason, message string)
+	// told is told of every step that succeeded. Nil: nobody is.
+	told func(step string)
 
 	done    int      // steps that succeeded
 	looked  bool     // something was read
@@ -128,6 +130,9 @@ func (x *executor) run(ctx context.Context, steps []step) error {
 		case err == nil:
 			x.done++
 			x.log.InfoContext(ctx, s.String())
+			if x.told != nil {
+				x.told(s.String())
+			}
 		case awsapi.ClassOf(err) == awsapi.InUse:
 			x.waiting = append(x.waiting, s.String())
 			x.log.DebugContext(ctx, "has to wait: "+s.String(), slog.Any("error", err))
