@@ -27,8 +27,8 @@ func (c *EC2) DescribeSubnets(ctx context.Context, vpcID string) ([]Subnet, erro
 	return all, wrap("DescribeSubnets", "of "+vpcID, err)
 }
 
-// DescribeSecurityGroups returns the security groups of a VPC that carry all of
-// the tags; nil tags: all groups. A group can be missing for seconds after its
+// DescribeSecurityGroups returns the security groups of a VPC ("": of all) that carry
+// all of the tags; nil tags: all groups. A group can be missing for seconds after its
 // creation.
 func (c *EC2) DescribeSecurityGroups(ctx context.Context, vpcID string, tags Tags) ([]SecurityGroup, error) {
 	p := ec2.NewDescribeSecurityGroupsPaginator(c.read, &ec2.DescribeSecurityGroupsInput{
@@ -135,9 +135,12 @@ func (c *EC2) RevokeIngress(ctx context.Context, id string, rules []Permission) 
 	return wrap("RevokeSecurityGroupIngress", id, err)
 }
 
-// filters selects what is in a VPC and carries all of the tags.
+// filters selects what is in a VPC and carries all of the tags; no VPC: in any.
 func filters(vpcID string, tags Tags) []types.Filter {
-	out := []types.Filter{{Name: aws.String("vpc-id"), Values: []string{vpcID}}}
+	var out []types.Filter
+	if vpcID != "" {
+		out = append(out, types.Filter{Name: aws.String("vpc-id"), Values: []string{vpcID}})
+	}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		out = append(out, types.Filter{Name: aws.String("tag:" + key), Values: []string{tags[key]}})
 	}

@@ -1,0 +1,162 @@
+// Package cleanup finds and deletes what a cluster has left in AWS. Load balancers do
+// not go with their cluster: whoever would have deleted them went with it.
+//
+// A leftover is what carries the tag elbv2.k8s.aws/cluster with the cluster's name:
+// load balancers of every type, target groups, security groups, whether tgsync made
+// them or the AWS Load Balancer Controller did.
+package cleanup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tgsync/tgsync/awsapi"
+	"github.com/tgsync/tgsync/syncer/ingress"
+)
+
+// ELB is what cleaning up needs of ELBv2.
+type ELB interface {
+	DescribeLoadBalancers(ctx context.Context) ([]awsapi.LoadBalancer, error)
+	DescribeTargetGroups(ctx context.Context, names ...string) ([]awsapi.TargetGroup, error)
+	DescribeTags(ctx context.Context, arns []string) (map[string]awsapi.Tags, error)
+	DeleteLoadBalancer(ctx context.Context, arn string) error
+	DeleteTargetGroup(ctx context.Context, arn string) error
+}
+
+// EC2 is what cleaning up needs of EC2.
+type EC2 interface {
+	DescribeSecurityGroups(ctx context.Context, vpcID string, tags awsapi.Tags) ([]awsapi.SecurityGroup, error)
+	DeleteSecurityGroup(ctx context.Context, id string) error
+}
+
+// Kind is the kind of a leftover.
+type Kind int
+
+// Kinds, in the order in which they can be deleted: nothing goes before what uses it.
+const (
+	LoadBalancer Kind = iota
+	TargetGroup
+	SecurityGroup
+)
+
+// String is the kind in words.
+func (k Kind) String() string {
+	return [...]string{"load balancer", "target group", "security group"}[k]
+}
+
+// Leftover is one resource of the cluster.
+type Leftover struct {
+	Kind Kind
+	Name string
+	ID   string // ARN, or sg-...
+}
+
+// String names a leftover to a person.
+func (l Leftover) String() string { return fmt.Sprintf("%v %s (%s)", l.Kind, l.Name, l.ID) }
+
+// Find lists what a cluster has left, in the order in which it can be deleted.
+func Find(ctx context.Context, elb ELB, ec2 EC2, cluster string) ([]Leftover, error) {
+	balancers, err := elb.DescribeLoadBalancers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	targetGroups, err := elb.DescribeTargetGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	securityGroups, err := ec2.DescribeSecurityGroups(ctx, "", awsapi.Tags{ingress.TagCluster: cluster})
+	if err != nil {
+		return nil, err
+	}
+	var candidates []Leftover
+	var arns []string
+	for _, b := range balancers {
+		candidates, arns = append(candidates, Leftover{LoadBalancer, b.Name, b.ARN}), append(arns, b.ARN)
+	}
+	for _, g := range targetGroups {
+		candidates, arns = append(candidates, Leftover{TargetGroup, g.Name, g.ARN}), append(arns, g.ARN)
+	}
+	tags, err := elb.DescribeTags(ctx, arns)
+	if err != nil {
+		return nil, err
+	}
+	left := slices.DeleteFunc(candidates, func(l Leftover) bool { return tags[l.ID][ingress.TagCluster] != cluster })
+	for _, g := range securityGroups {
+		left = append(left, Leftover{SecurityGroup, g.Name, g.ID})
+	}
+	slices.SortFunc(left, func(a, b Leftover) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return left, nil
+}
+
+// How long to wait until what is in use is tried again. Network interfaces outlive
+// their load balancer by seconds to minutes, and keep security groups in use.
+const (
+	firstPause = 2 * time.Second
+	lastPause  = 15 * time.Second
+)
+
+// Delete deletes leftovers in their order and tells of each, once, how that went. What
+// is still in use is tried again until ctx ends. It returns what could not be deleted.
+func Delete(ctx context.Context, elb ELB, ec2 EC2, left []Leftover, tell func(Leftover, error)) error {
+	var failed []error
+	report := func(l Leftover, err error) {
+		tell(l, err)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%v: %w", l, err))
+		}
+	}
+	for pause := firstPause; len(left) > 0; pause = min(2*pause, lastPause) {
+		var inUse []Leftover
+		var last error
+		for _, l := range left {
+			err := remove(ctx, elb, ec2, l)
+			if awsapi.ClassOf(err) == awsapi.InUse {
+				inUse, last = append(inUse, l), err
+				continue
+			}
+			report(l, err)
+		}
+		left = inUse
+		if len(left) > 0 && !sleep(ctx, pause) {
+			for _, l := range left {
+				report(l, last)
+			}
+			break
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// remove deletes one leftover; one that is gone is deleted.
+func remove(ctx context.Context, elb ELB, ec2 EC2, l Leftover) (err error) {
+	switch l.Kind {
+	case LoadBalancer:
+		err = elb.DeleteLoadBalancer(ctx, l.ID)
+	case TargetGroup:
+		err = elb.DeleteTargetGroup(ctx, l.ID)
+	case SecurityGroup:
+		err = ec2.DeleteSecurityGroup(ctx, l.ID)
+	}
+	if awsapi.ClassOf(err) == awsapi.NotFound {
+		return nil
+	}
+	return err
+}
+
+// sleep reports false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
