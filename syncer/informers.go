@@ -142,7 +142,7 @@ func (i *Informers) input(b target.Binding, failOpen bool) (endpoints.Input, err
 	// The only error of a lister is that there is no such object.
 	svc, _ := i.Services.Lister().Services(b.Service.Namespace).Get(b.Service.Name)
 	return endpoints.Input{
-		Service: svc, Port: b.ServicePort, Slices: found, Family: b.Family, FailOpen: failOpen, Pod: i.pod, Node: i.nodeReady,
+		Service: svc, Port: b.ServicePort, TargetPort: b.TargetPort, Slices: found, Family: b.Family, FailOpen: failOpen, Pod: i.pod, Node: i.nodeReady,
 	}, nil
 }
 

@@ -15,8 +15,11 @@ import (
 type Input struct {
 	Service *corev1.Service // nil: not found
 	Port    intstr.IntOrString
-	Slices  []*discoveryv1.EndpointSlice // of the Service, in any order
-	Family  discoveryv1.AddressType      // empty: IPv4
+	// TargetPort is the port of all targets of a Service with a selector; 0: what the
+	// slices show. Slices of a Service without one are written by hand, and right.
+	TargetPort int32
+	Slices     []*discoveryv1.EndpointSlice // of the Service, in any order
+	Family     discoveryv1.AddressType      // empty: IPv4
 	// FailOpen wants pods on nodes that have stopped reporting, if there is no other.
 	FailOpen bool
 	// Pod returns a pod, or nil if it is not in the cache.
@@ -72,6 +75,9 @@ func (c *collector) collect(port *corev1.ServicePort) error {
 			continue
 		}
 		with++
+		if c.in.TargetPort > 0 && len(c.in.Service.Spec.Selector) > 0 {
+			number = c.in.TargetPort
+		}
 		for i := range slice.Endpoints {
 			c.add(&slice.Endpoints[i], number)
 		}

@@ -198,3 +198,26 @@ func TestFind(t *testing.T) {
 	require.False(t, got.Has(endpoints.Terminating))
 	require.True(t, calculate(t, read(t, "testdata/reused-address.in.yaml")).Has(endpoints.Terminating), "those shadowed count")
 }
+
+// TestTargetPort: a group that was made for one port keeps its targets while the
+// Service shows another.
+func TestTargetPort(t *testing.T) {
+	tests := map[string]struct {
+		port     int32
+		selector map[string]string
+		want     []string
+	}{
+		"as the slices show":    {0, map[string]string{"app": "a"}, []string{"10.0.0.1:8000"}},
+		"as the group has it":   {7000, map[string]string{"app": "a"}, []string{"10.0.0.1:7000"}},
+		"slices made by a hand": {7000, nil, []string{"10.0.0.1:8000"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := onePod{ready: true, containersReady: yes, node: yes}.world()
+			w.Service.Spec.Selector = tt.selector
+			in := w.input()
+			in.TargetPort = tt.port
+			require.Equal(t, tt.want, desired(endpoints.Calculate(in)))
+		})
+	}
+}

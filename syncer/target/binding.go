@@ -23,8 +23,13 @@ type Binding struct {
 	Check       Check
 	// Unused says that no rule forwards to the group, so that nothing checks its targets.
 	Unused bool
-	// Weightless says that no rule is to give the group any requests: no gate waits for it.
+	// Weightless says that no rule is to give the group any requests, or that another group
+	// takes its place or has not left it yet: no gate waits for it.
 	Weightless bool
+	// TargetPort is the port of all targets, whatever the slices of a Service with a
+	// selector show: a group that was made for one port outlives a change of the
+	// Service's. 0: what the slices show.
+	TargetPort int32
 	// Name is the TargetGroupBinding's, in the Service's namespace, after which readiness
 	// gates are named. Empty: it has, or would have, the name of the group.
 	Name string
