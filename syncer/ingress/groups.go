@@ -39,6 +39,8 @@ type Group struct {
 	Members []*networkingv1.Ingress
 	// Leaving hold this group's finalizer and are no members, by namespace/name.
 	Leaving []*networkingv1.Ingress
+	// Moving are those who leave and are members of another group.
+	Moving []*networkingv1.Ingress
 	// Problems of members that were found while grouping.
 	Problems []Problem
 	// Params are what the members' classes say, where they say anything.
@@ -138,7 +140,12 @@ func (g *grouping) add(ing *networkingv1.Ingress) {
 	}
 	_, orderFault := groupOrder(ing)
 	g.join(ing, []GroupID{id}, c.params, orderFault)
-	g.leave(ing, slices.DeleteFunc(held, func(h GroupID) bool { return h == id }))
+	others := slices.DeleteFunc(held, func(h GroupID) bool { return h == id })
+	g.leave(ing, others)
+	for _, other := range others {
+		group := g.group(other)
+		group.Moving = append(group.Moving, ing)
+	}
 }
 
 func (g *grouping) join(ing *networkingv1.Ingress, ids []GroupID, params *ClassParams, problems ...*Problem) {
