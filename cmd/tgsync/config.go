@@ -24,6 +24,8 @@ type config struct {
 	AuditInterval          time.Duration `env:"TGSYNC_AUDIT_INTERVAL" envDefault:"10m" doc:"How often each target group's targets are compared with AWS although nothing has changed, 1m to 24h."`
 	ProvisionAuditInterval time.Duration `env:"TGSYNC_PROVISION_AUDIT_INTERVAL" envDefault:"1h" doc:"How often each load balancer with its rules and target groups is read again and put right, although nothing has changed in the cluster, 10m to 24h."`
 	GracePeriod            time.Duration `env:"TGSYNC_GRACE_PERIOD" envDefault:"60s" doc:"How long targets stay registered whose Service, Service port or EndpointSlices are not found, 0 to 1h. A Service that is deleted and made again keeps its targets."`
+	ReplaceTimeout         time.Duration `env:"TGSYNC_REPLACE_TIMEOUT" envDefault:"5m" doc:"How long requests stay with a target group or load balancer that is being replaced while fewer targets of its successor are healthy; then they turn with a warning event. 0 to 1h; 0: at once."`
+	LBLinger               time.Duration `env:"TGSYNC_LB_LINGER" envDefault:"10m" doc:"How long a load balancer that was replaced, or whose Ingress has moved to another group, still answers clients that know its address from DNS, 0 to 24h."`
 	FailOpen               bool          `env:"TGSYNC_FAIL_OPEN" envDefault:"true" doc:"Keep the targets of a Service registered when all its pods become not ready and none is terminating, and those on nodes that have stopped reporting when there are no others."`
 	GateLatch              bool          `env:"TGSYNC_GATE_LATCH" envDefault:"true" doc:"A readiness gate that was opened for a pod stays open. With false it follows the health of the target, as the AWS Load Balancer Controller's gates do."`
 	GateTimeout            time.Duration `env:"TGSYNC_GATE_TIMEOUT" envDefault:"10m" doc:"How long a readiness gate waits for a target group that is missing, not used by a load balancer, or cannot take the pod; then it is opened with a warning event. 0: for ever."`
@@ -57,6 +59,10 @@ const (
 	maxAuditInterval = 24 * time.Hour
 	// maxGracePeriod keeps a typo from leaving dead targets for a day.
 	maxGracePeriod = time.Hour
+	// maxReplaceTimeout keeps a typo from leaving requests with what nobody wants.
+	maxReplaceTimeout = time.Hour
+	// maxLBLinger keeps a typo from paying for a load balancer for weeks.
+	maxLBLinger = 24 * time.Hour
 	// maxLease keeps a typo from leaving a cluster without a leader for hours.
 	maxLease = 5 * time.Minute
 )
@@ -90,16 +96,17 @@ func (c config) validate() error {
 			errs = append(errs, fmt.Errorf("%s: %v is not %s", setting, value, want))
 		}
 	}
+	during := func(d time.Duration, setting string, least, most time.Duration) {
+		check(d >= least && d <= most, setting, d, fmt.Sprintf("within %v to %v", least, most))
+	}
 	check(clusterNames.MatchString(c.ClusterName), "TGSYNC_CLUSTER_NAME", c.ClusterName,
 		"1 to 100 letters, digits, dots, underscores and hyphens that start with a letter or digit")
 	check(c.BatchSize >= 1 && c.BatchSize <= maxBatchSize, "TGSYNC_BATCH_SIZE", c.BatchSize, fmt.Sprintf("within 1 to %d", maxBatchSize))
 	check(c.MaxTargets >= 0, "TGSYNC_MAX_TARGETS_PER_TARGET_GROUP", c.MaxTargets, "0 or more")
 	c.IngressConfig.validate(check)
-	check(c.BatchInterval >= 0 && c.BatchInterval <= maxBatchInterval, "TGSYNC_BATCH_INTERVAL", c.BatchInterval, fmt.Sprintf("within 0s to %v", maxBatchInterval))
-	check(c.AuditInterval >= minAuditInterval && c.AuditInterval <= maxAuditInterval, "TGSYNC_AUDIT_INTERVAL", c.AuditInterval,
-		fmt.Sprintf("within %v to %v", minAuditInterval, maxAuditInterval))
-	check(c.ProvisionAuditInterval >= minProvisionAuditInterval && c.ProvisionAuditInterval <= maxAuditInterval,
-		"TGSYNC_PROVISION_AUDIT_INTERVAL", c.ProvisionAuditInterval, fmt.Sprintf("within %v to %v", minProvisionAuditInterval, maxAuditInterval))
+	during(c.BatchInterval, "TGSYNC_BATCH_INTERVAL", 0, maxBatchInterval)
+	during(c.AuditInterval, "TGSYNC_AUDIT_INTERVAL", minAuditInterval, maxAuditInterval)
+	during(c.ProvisionAuditInterval, "TGSYNC_PROVISION_AUDIT_INTERVAL", minProvisionAuditInterval, maxAuditInterval)
 	whole := c.LeaseDuration >= time.Second && c.LeaseDuration <= maxLease && c.LeaseDuration%time.Second == 0
 	check(whole, "TGSYNC_LEASE_DURATION", c.LeaseDuration, fmt.Sprintf("a number of whole seconds within 1s to %v", maxLease))
 	longest := c.LeaseDuration - lease.Margin(c.LeaseDuration) - c.LeaseRetryPeriod
@@ -109,7 +116,9 @@ func (c config) validate() error {
 	check(c.LeaseRetryPeriod > 0 && c.LeaseRenewDeadline > c.LeaseRetryPeriod*12/10, "TGSYNC_LEASE_RETRY_PERIOD", c.LeaseRetryPeriod,
 		fmt.Sprintf("above 0 and below %v, TGSYNC_LEASE_RENEW_DEADLINE / 1.2", c.LeaseRenewDeadline*10/12))
 	check(c.LeaseName != "", "TGSYNC_LEASE_NAME", `""`, "a name")
-	check(c.GracePeriod >= 0 && c.GracePeriod <= maxGracePeriod, "TGSYNC_GRACE_PERIOD", c.GracePeriod, fmt.Sprintf("within 0s to %v", maxGracePeriod))
+	during(c.GracePeriod, "TGSYNC_GRACE_PERIOD", 0, maxGracePeriod)
+	during(c.ReplaceTimeout, "TGSYNC_REPLACE_TIMEOUT", 0, maxReplaceTimeout)
+	during(c.LBLinger, "TGSYNC_LB_LINGER", 0, maxLBLinger)
 	check(c.GateTimeout >= 0, "TGSYNC_GATE_TIMEOUT", c.GateTimeout, "0 or more")
 	check(c.APIShare > 0 && c.APIShare <= 1, "TGSYNC_API_SHARE", c.APIShare, "above 0 and at most 1")
 	return errors.Join(errs...)

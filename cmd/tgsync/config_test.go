@@ -19,7 +19,7 @@ func TestLoadConfig(t *testing.T) {
 			TolerateMissingService: true, TolerateMissingAction: true, BackendSecurityGroup: true,
 		},
 		LBCLeaseName: "aws-load-balancer-controller-leader", LBCLeaseNamespace: "kube-system",
-		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, GracePeriod: time.Minute, FailOpen: true, GateLatch: true, GateTimeout: 10 * time.Minute, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
+		AuditInterval: 10 * time.Minute, ProvisionAuditInterval: time.Hour, GracePeriod: time.Minute, ReplaceTimeout: 5 * time.Minute, LBLinger: 10 * time.Minute, FailOpen: true, GateLatch: true, GateTimeout: 10 * time.Minute, APIShare: 0.8, MetricsAddress: ":8080", LogLevel: slog.LevelInfo, LogFormat: formatAuto,
 	}, c)
 }
 
@@ -57,13 +57,14 @@ func TestLoadConfigNamesEveryProblemAtOnce(t *testing.T) {
 		},
 		"out of range": {
 			environ: map[string]string{
-				"TGSYNC_CLUSTER_NAME": "a b", "TGSYNC_BATCH_SIZE": "201", "TGSYNC_BATCH_INTERVAL": "-1s", "TGSYNC_API_SHARE": "0",
+				"TGSYNC_CLUSTER_NAME": "a b", "TGSYNC_BATCH_SIZE": "201", "TGSYNC_REPLACE_TIMEOUT": "2h", "TGSYNC_LB_LINGER": "25h", "TGSYNC_BATCH_INTERVAL": "-1s", "TGSYNC_API_SHARE": "0",
 				"TGSYNC_PROVISION_AUDIT_INTERVAL": "9m59s", "TGSYNC_AUDIT_INTERVAL": "1s",
 			},
 			want: []string{
 				"TGSYNC_CLUSTER_NAME: a b is not", "TGSYNC_BATCH_SIZE: 201 is not within 1 to 200",
 				"TGSYNC_PROVISION_AUDIT_INTERVAL: 9m59s is not within 10m0s to 24h0m0s",
 				"TGSYNC_AUDIT_INTERVAL: 1s is not within 1m0s to 24h0m0s",
+				"TGSYNC_REPLACE_TIMEOUT: 2h0m0s is not within 0s to 1h0m0s", "TGSYNC_LB_LINGER: 25h0m0s is not within 0s to 24h0m0s",
 				"TGSYNC_BATCH_INTERVAL: -1s is not within 0s to 1m0s", "TGSYNC_API_SHARE: 0 is not above 0 and at most 1",
 			},
 		},

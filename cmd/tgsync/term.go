@@ -118,6 +118,9 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 
 		AuditInterval: d.config.ProvisionAuditInterval,
 		GracePeriod:   d.config.GracePeriod,
+
+		ReplaceTimeout: d.config.ReplaceTimeout,
+		LBLinger:       d.config.LBLinger,
 	})
 }
 

@@ -68,10 +68,17 @@ type TargetGroups interface {
 	DeleteTargetGroup(ctx context.Context, arn string) error
 }
 
-// Tags reads and adds tags of ELBv2 resources. AddTags overwrites values.
+// Health reads how the targets of a group are: while the group takes another one's
+// place, and at no other time.
+type Health interface {
+	DescribeTargetHealth(ctx context.Context, arn string) ([]awsapi.TargetHealth, error)
+}
+
+// Tags reads, adds and removes tags of ELBv2 resources. AddTags overwrites values.
 type Tags interface {
 	DescribeTags(ctx context.Context, arns []string) (map[string]awsapi.Tags, error)
 	AddTags(ctx context.Context, arns []string, tags awsapi.Tags) error
+	RemoveTags(ctx context.Context, arns, keys []string) error
 }
 
 // ELB is the part of ELBv2 that provisioning uses.
@@ -81,6 +88,7 @@ type ELB interface {
 	Attributes
 	Rules
 	TargetGroups
+	Health
 	Tags
 }
 

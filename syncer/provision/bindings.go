@@ -17,6 +17,9 @@ import (
 // ipv6 is AWS's word for the type of a target group.
 const ipv6 = "ipv6"
 
+// anyTargetPort stands for a named targetPort, which is another number in each pod.
+const anyTargetPort = 1
+
 // shown is what is shown of a stack, or of all.
 type shown struct {
 	bindings []target.Binding // of groups that exist
@@ -92,36 +95,101 @@ func family(ipAddressType string) discoveryv1.AddressType {
 	return ""
 }
 
-// bindings returns which Service ports feed which target groups: those of the
-// model that exist, and of those shown before the ones that rules still send
-// requests to.
+// bindings returns which Service ports feed which target groups: all groups of the
+// model's IDs that stand, those that are being replaced among them, and of those shown
+// before the ones that rules still send requests to.
 func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 	var s shown
 	byARN := map[string]target.Binding{}
-	inUse, weightless := st.referenced(), m.Weightless()
-	for _, want := range m.TargetGroups {
-		b := target.Binding{
-			GroupName: want.Name, Service: want.Service, ServicePort: want.ServicePort, Stack: m.Group.String(),
-			Check: target.Check{
-				IntervalSeconds: want.HealthCheck.IntervalSeconds, TimeoutSeconds: want.HealthCheck.TimeoutSeconds,
-				UnhealthyThreshold: want.HealthCheck.UnhealthyThreshold,
-			},
-			Weightless: weightless[want.ID], Shared: want.MultiCluster,
-		}
-		b.Family = family(want.IPAddressType)
-		if g := st.group(want); g != nil {
-			b.GroupARN, b.GroupName, b.Unused, b.Family = g.ARN, g.Name, st.listenersRead && !inUse[g.ARN], family(g.IPAddressType)
-			byARN[g.ARN] = b
-		} else if want.Name != "" {
+	o := onlooker{st: st, uses: st.uses()}
+	weightless := m.Weightless()
+	wanted := map[string]*awsapi.TargetGroup{}
+	for id, want := range m.TargetGroups {
+		if wanted[id] = st.group(want); wanted[id] == nil && want.Name != "" {
+			b := bindingOf(m, want)
+			b.Weightless = weightless[id] || o.isServed(id, nil, nil)
 			s.missing = append(s.missing, b)
 		}
 	}
-	stands := func(g *awsapi.TargetGroup) bool { return g != nil && inUse[g.ARN] }
+	for _, g := range st.targetGroups {
+		if want := m.TargetGroups[g.Tags[ingress.TagResource]]; want != nil {
+			b := o.binding(bindingOf(m, want), g, wanted[want.ID])
+			b.Weightless = b.Weightless || weightless[want.ID]
+			byARN[g.ARN] = b
+		}
+	}
 	for _, b := range before {
-		if _, wanted := byARN[b.GroupARN]; !wanted && stands(st.targetGroups[b.GroupName]) {
+		g := st.targetGroups[b.GroupName]
+		if _, bound := byARN[b.GroupARN]; !bound && g != nil && o.uses[g.ARN].balancer != nil {
 			byARN[b.GroupARN] = b
 		}
 	}
 	s.bindings = slices.SortedFunc(maps.Values(byARN), func(a, b target.Binding) int { return cmp.Compare(a.GroupARN, b.GroupARN) })
 	return s
+}
+
+func bindingOf(m *ingress.Model, want *ingress.TargetGroup) target.Binding {
+	return target.Binding{
+		GroupName: want.Name, Service: want.Service, ServicePort: want.ServicePort, Stack: m.Group.String(),
+		Check: target.Check{
+			IntervalSeconds: want.HealthCheck.IntervalSeconds, TimeoutSeconds: want.HealthCheck.TimeoutSeconds,
+			UnhealthyThreshold: want.HealthCheck.UnhealthyThreshold,
+		},
+		Family: family(want.IPAddressType), Shared: want.MultiCluster,
+	}
+}
+
+// onlooker sees whether requests come to a target group.
+type onlooker struct {
+	st   *stack
+	uses map[string]use
+}
+
+// binding completes the binding of a group that stands. Next is the group of its ID
+// that the model wants.
+func (o onlooker) binding(b target.Binding, g, next *awsapi.TargetGroup) target.Binding {
+	b.GroupARN, b.GroupName, b.Family = g.ARN, g.Name, family(g.IPAddressType)
+	if g.Port != anyTargetPort {
+		b.TargetPort = g.Port
+	}
+	if !o.st.listenersRead {
+		return b // nobody knows yet
+	}
+	here, id := o.uses[g.ARN], g.Tags[ingress.TagResource]
+	b.Unused = here.balancer == nil
+	switch {
+	case g != next:
+		// Pods are to be healthy where requests will come to. Of two load balancers either
+		// may be asked.
+		b.Weightless = !here.weight || o.uses[arnOf(next)].balancer == here.balancer
+	case b.Unused:
+		b.Weightless = o.isServed(id, g, nil)
+	default:
+		b.Weightless = !here.weight && !o.isServed(id, g, here.balancer) || o.isBeingMade(here.balancer)
+	}
+	return b
+}
+
+// isServed reports whether requests for an ID go to another group than g, on a load
+// balancer or (nil) on any.
+func (o onlooker) isServed(id string, g *awsapi.TargetGroup, on *balancer) bool {
+	for _, other := range o.st.targetGroups {
+		u := o.uses[other.ARN]
+		if other != g && u.weight && (on == nil || u.balancer == on) && other.Tags[ingress.TagResource] == id {
+			return true
+		}
+	}
+	return false
+}
+
+// isBeingMade reports whether a load balancer is not active yet that replaces another.
+func (o onlooker) isBeingMade(b *balancer) bool {
+	return b != nil && b.State != stateActive && len(o.st.balancers) > 1
+}
+
+func arnOf(g *awsapi.TargetGroup) string {
+	if g == nil {
+		return ""
+	}
+	return g.ARN
 }

@@ -9,32 +9,36 @@ import (
 	"github.com/tgsync/tgsync/syncer/ingress"
 )
 
+// diffNameClash deletes a load balancer that has the name of the one which is to
+// replace it: both cannot stand. A name is a user's then.
+func diffNameClash(m *ingress.Model, st *stack) []step {
+	want := m.LoadBalancer
+	if st.balancer(want.Scheme) != nil {
+		return nil
+	}
+	var steps []step
+	for _, b := range st.balancers {
+		if b.Name == want.Name {
+			steps = append(steps, deleteLoadBalancer{b, "scheme changes from " + b.Scheme + " to " + want.Scheme + " and the name stays"})
+		}
+	}
+	return steps
+}
+
 // diffLoadBalancer makes the load balancer. One that stands with the right scheme
 // stays whatever it is called: a name cannot be changed, and a new one would be a
-// new address. A scheme cannot be changed either: then the load balancer is
-// replaced, the old one going before rules are made, because a target group
-// serves one load balancer only; and going even first if the names are equal.
+// new address. A scheme cannot be changed either: then the new load balancer is
+// made beside the old one, which retire deletes when nobody asks it any more.
 func diffLoadBalancer(m *ingress.Model, st *stack) []step {
 	want := m.LoadBalancer
 	have := st.balancer(want.Scheme)
-	var steps, after []step
 	if have == nil {
-		for _, b := range st.balancers {
-			s := deleteLoadBalancer{b, "scheme changes from " + b.Scheme + " to " + want.Scheme}
-			if b.Name == want.Name {
-				steps = append(steps, s)
-			} else {
-				after = append(after, s)
-			}
-		}
-		return append(append(steps, createLoadBalancer{want}), after...)
+		return []step{createLoadBalancer{want}}
 	}
-	for _, b := range st.balancers {
-		if b != have {
-			after = append(after, deleteLoadBalancer{b, "replaced"})
-		}
+	if _, marked := have.Tags[tagReplaced]; marked { // it was being replaced, and is wanted again
+		return []step{removeTags{have, []string{tagReplaced}}}
 	}
-	return append(steps, after...)
+	return nil
 }
 
 // diffGone deletes the listeners that the model does not have, or with the whole

@@ -13,17 +13,17 @@ import (
 
 // diffTargetGroups makes the target groups and changes what AWS lets change. What
 // it does not is in the hash of the name: such a change is another group, made
-// here and deleted by diffUnusedTargetGroups after the rules have turned.
+// here, that takes the old one's place when its targets are healthy.
 func diffTargetGroups(m *ingress.Model, st *stack) []step {
 	var steps []step
 	for _, id := range slices.Sorted(maps.Keys(m.TargetGroups)) {
 		want := m.TargetGroups[id]
-		if want.Kept {
-			continue
-		}
 		have := st.group(want)
 		if have == nil {
-			steps = append(steps, createTargetGroup{want})
+			steps = append(steps, makeGroup(st, want)...)
+			continue
+		}
+		if want.Kept {
 			continue
 		}
 		if check := awsapi.HealthCheck(want.HealthCheck); have.HealthCheck != check {
@@ -36,6 +36,29 @@ func diffTargetGroups(m *ingress.Model, st *stack) []step {
 	return steps
 }
 
+// makeGroup makes a target group under the name that is free: its own one, unless
+// the load balancer that is being replaced has it. Of a kept one only what stands is
+// known, so that is copied.
+func makeGroup(st *stack, want *ingress.TargetGroup) []step {
+	if !want.Kept {
+		g := awsapi.TargetGroup{
+			Name: want.Name, Port: want.Port, Protocol: want.Protocol, ProtocolVersion: want.ProtocolVersion,
+			TargetType: want.TargetType, IPAddressType: want.IPAddressType,
+			HealthCheck: awsapi.HealthCheck(want.HealthCheck), Tags: want.Tags,
+		}
+		if st.targetGroups[g.Name] != nil {
+			g.Name = salted(want.Name)
+		}
+		return []step{createTargetGroup{want.ID, g}}
+	}
+	for _, g := range st.tagged(want.ID) {
+		beside := *g
+		beside.ARN, beside.Name, beside.LoadBalancerARNs = "", salted(g.Name), nil
+		return []step{createTargetGroup{want.ID, beside}}
+	}
+	return nil
+}
+
 // diffUnusedTargetGroups deletes the groups that the model does not have, as soon
 // as no rule refers to them.
 func diffUnusedTargetGroups(m *ingress.Model, st *stack) []step {
@@ -43,32 +66,36 @@ func diffUnusedTargetGroups(m *ingress.Model, st *stack) []step {
 	for _, want := range m.TargetGroups {
 		wanted[st.group(want)] = true
 	}
-	inUse := st.referenced()
+	uses := st.uses()
 	var steps []step
-	for _, name := range slices.Sorted(maps.Keys(st.targetGroups)) {
-		if g := st.targetGroups[name]; !wanted[g] && !inUse[g.ARN] {
+	for _, name := range sortedNames(st.targetGroups) {
+		if g := st.targetGroups[name]; !wanted[g] && uses[g.ARN].balancer == nil {
 			steps = append(steps, deleteTargetGroup{g})
 		}
 	}
 	return steps
 }
 
-type createTargetGroup struct{ want *ingress.TargetGroup }
+func sortedNames(groups map[string]*awsapi.TargetGroup) []string {
+	return slices.Sorted(maps.Keys(groups))
+}
 
-func (s createTargetGroup) String() string { return "create target group " + s.want.Name }
+type createTargetGroup struct {
+	id    string
+	group awsapi.TargetGroup
+}
+
+func (s createTargetGroup) String() string { return "create target group " + s.group.Name }
 
 func (s createTargetGroup) do(ctx context.Context, x *executor) error {
-	if arn := x.inventory.foreign(kindTargetGroup, s.want.Name, x.owned[ingress.TagStack]); arn != "" {
-		return resourceError{s.want.ID, takenError{kindTargetGroup, s.want.Name, arn}}
+	g := s.group
+	if arn := x.inventory.foreign(kindTargetGroup, g.Name, x.owned[ingress.TagStack]); arn != "" {
+		return resourceError{s.id, takenError{kindTargetGroup, g.Name, arn}}
 	}
-	g := awsapi.TargetGroup{
-		Name: s.want.Name, Port: s.want.Port, Protocol: s.want.Protocol, ProtocolVersion: s.want.ProtocolVersion,
-		TargetType: s.want.TargetType, IPAddressType: s.want.IPAddressType, VPCID: x.vpcID,
-		HealthCheck: awsapi.HealthCheck(s.want.HealthCheck), Tags: s.want.Tags,
-	}
+	g.VPCID = x.vpcID
 	created, err := x.elb.CreateTargetGroup(ctx, g)
 	if err != nil {
-		return resourceError{s.want.ID, fmt.Errorf("target group of %s: %w", s.want.ID, err)}
+		return resourceError{s.id, fmt.Errorf("target group of %s: %w", s.id, err)}
 	}
 	g.ARN = created.ARN
 	x.stack.targetGroups[g.Name] = &g

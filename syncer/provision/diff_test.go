@@ -59,6 +59,7 @@ func aStack() *stack {
 func allSteps(m *ingress.Model, st *stack) []string {
 	var steps []step
 	if m.LoadBalancer != nil {
+		steps = append(steps, diffNameClash(m, st)...)
 		steps = append(steps, diffSecurityGroup(m, st)...)
 		steps = append(steps, diffTargetGroups(m, st)...)
 		steps = append(steps, diffLoadBalancer(m, st)...)
@@ -119,17 +120,20 @@ var diffs = map[string]struct {
 		change: func(m *ingress.Model, _ *stack) {
 			m.LoadBalancer.Name, m.LoadBalancer.Scheme = "public", "internet-facing"
 		},
-		want: []string{"create load balancer public", "delete load balancer lb"},
+		want: []string{"create load balancer public"},
 	},
 	"another scheme under one name": {
 		change: func(m *ingress.Model, _ *stack) { m.LoadBalancer.Scheme = "internet-facing" },
 		want:   []string{"delete load balancer lb", "create load balancer lb"},
 	},
-	"a replacement was cut short": {
+	"another one is being replaced": {
 		change: func(_ *ingress.Model, st *stack) {
 			st.balancers = append(st.balancers, &balancer{LoadBalancer: awsapi.LoadBalancer{ARN: "arn:old", Name: "old", Scheme: "internet-facing"}})
 		},
-		want: []string{"delete load balancer old"},
+	},
+	"one that was being replaced is wanted again": {
+		change: func(_ *ingress.Model, st *stack) { st.balancers[0].Tags[tagReplaced] = "2026-11-25T20:00:00Z" },
+		want:   []string{"remove tags from load balancer lb"},
 	},
 	"security group detached": {
 		change: func(_ *ingress.Model, st *stack) { st.balancers[0].SecurityGroups = []string{"sg-theirs"} },
@@ -189,27 +193,6 @@ func TestKeptTargetGroupIsTheOneInUse(t *testing.T) {
 
 // A group that rules still send requests to stays bound although the model has
 // another in its place.
-func TestBindingsOfTheOldGroupStayUntilRulesTurn(t *testing.T) {
-	m, st := aModel(), aStack()
-	m.LoadBalancer.Listeners[0].DefaultAction = ingress.Action{Forward: []ingress.Share{{TargetGroup: "ns/a-s:80", Weight: 1}}}
-	st.listenersRead = true
-	before := bindings(m, st, nil).bindings
-	require.Len(t, before, 1)
-	require.True(t, before[0].Unused)
-	rule := aRule(1, "arn:tg", "a")
-	st.balancers[0].listeners[80].rules = []*awsapi.Rule{rule}
-	before = bindings(m, st, nil).bindings
-	before[0].Check = target.Check{}
-	require.Equal(t, []target.Binding{{
-		GroupARN: "arn:tg", GroupName: "tg", Service: types.NamespacedName{Namespace: "ns", Name: "s"}, ServicePort: intstr.FromInt32(80), Stack: "g",
-	}}, before)
-	m.TargetGroups["ns/a-s:80"].Name = "newer"
-	st.targetGroups["newer"] = &awsapi.TargetGroup{ARN: "arn:newer", Name: "newer"}
-	require.Len(t, bindings(m, st, before).bindings, 2)
-	rule.Actions[0].Forward[0].ARN = "arn:newer"
-	require.Len(t, bindings(m, st, before).bindings, 1)
-}
-
 // TestBindingsTellWhatTheModelSays about a group: that no gate waits for it, that other
 // clusters have targets in it, which addresses it takes.
 func TestBindingsTellWhatTheModelSays(t *testing.T) {
@@ -236,16 +219,6 @@ func TestBindingsTellWhatTheModelSays(t *testing.T) {
 	require.Empty(t, binding().Family, "the group that stands is of the old kind")
 	st.targetGroups["tg"].IPAddressType = "ipv6"
 	require.Equal(t, discoveryv1.AddressTypeIPv6, binding().Family)
-}
-
-func TestMissingGroupsAreShown(t *testing.T) {
-	m, st := aModel(), aStack()
-	m.TargetGroups["ns/a-s:80"].Name = "newer"
-	s := bindings(m, st, nil)
-	require.Empty(t, s.bindings)
-	require.Len(t, s.missing, 1)
-	require.Equal(t, "newer", s.missing[0].GroupName)
-	require.Equal(t, "ns/s", s.missing[0].Service.String())
 }
 
 func TestBoardSignalsChangesOnly(t *testing.T) {

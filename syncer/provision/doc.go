@@ -21,6 +21,9 @@
 //	steps.go     steps in an order in which nothing refers to what is not there
 //	route.go     the plan of a listener, carried out
 //	protection.go which security groups the load balancer has: managed, named, shared
+//	replace.go   which target groups take the place of another, and whether they are ready
+//	use.go       which group stands for one of the model, and what rules do with it
+//	linger.go    who may show a new load balancer, and for how long the old one answers
 //	bindings.go  which Service port feeds which target group: published as soon as groups exist
 //	needs.go     what has to be reachable from it: for package securitygroup, which no pass waits for
 //	status.go    DNS name to the members, then finalizers of those who left
@@ -35,6 +38,41 @@
 // what nothing refers to: listeners or the load balancer, target groups, the
 // security group. A deletion that AWS is not ready for is put on the queue again: no
 // worker waits.
+//
+// # Make before break
+//
+// A target group that takes the place of another one of the same resource ID is made,
+// bound, and attached: with weight 0 in each action that sends requests to the old
+// one, or, where an action has five groups already or AWS does not check a group
+// without weight, by a parking rule for a host that nobody asks for. When as many of
+// its targets are healthy as of the old one, or after Options.ReplaceTimeout, one
+// ModifyRule (or ModifyListener) gives it the old one's share. The old one is in no
+// rule from then on and is deleted after its deregistration delay: it may have
+// requests under way. What does not fit beside the old ones waits until another one
+// has turned; if nothing fits, the group is replaced in place, with an event.
+//
+// Health is read from ELBv2, two calls for each replacement and pass, at most eight
+// replacements a pass, every 1 to 6 s, in the class of provisioning, and only while
+// something is being replaced. The readiness loop polls only groups that pods wait
+// for, and not at all where nobody uses gates; so it is not asked.
+//
+// A load balancer that takes the place of another (its scheme changes) is made beside
+// it. Its target groups are new ones, because a group serves one load balancer only,
+// and have salted names, because the old ones have the plain ones. Each member shows
+// the new address when the new load balancer is active and as many targets are healthy
+// behind it. When nobody shows the old one, it is marked with the moment
+// (tgsync.io/replaced-at), answers for Options.LBLinger more, with its targets synced,
+// and goes. Where both would have one name the old one goes first.
+//
+// An Ingress that moves to another group is served by both. The group that it leaves
+// takes it for a member that cannot be read: what stands of it stays. When it shows
+// the other address, it is marked with the moment (an annotation, since it may have
+// nothing else in AWS), and after Options.LBLinger it is let go. Who is deleted, or
+// changes its class, goes at once.
+//
+// What stands tells the phase, so all of this survives a restart at any point. Only
+// how long a target group has waited, or has been out of use, is not written down: it
+// begins anew.
 //
 // # Memory
 //
@@ -86,4 +124,8 @@
 //	refused   AWS will not do this step, now or later.
 //	waiting   something that AWS is about to finish comes first.
 //	obsolete  a rule that stands and is not wanted.
+//	turn      a target group taking another one's place; also the moment of it.
+//	waiting share, parking rule
+//	          what attaches a group that waits for its turn.
+//	linger    to answer, for those who know an address from before.
 package provision

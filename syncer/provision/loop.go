@@ -32,10 +32,10 @@ const (
 	workers = 2
 	// firstBackoff doubles to lastBackoff while a group fails, and to lastWait while
 	// it waits for something that AWS is about to finish: network interfaces outlive
-	// their load balancer by seconds to minutes.
+	// their load balancer by seconds to minutes, and targets become healthy in seconds.
 	firstBackoff = time.Second
 	lastBackoff  = time.Minute
-	lastWait     = 8 * time.Second
+	lastWait     = 4 * time.Second
 )
 
 // Options configure a Loop.
@@ -74,6 +74,12 @@ type Options struct {
 	AuditInterval time.Duration
 	// GracePeriod is how long a Service that is gone counts as if it were there.
 	GracePeriod time.Duration
+	// ReplaceTimeout is how long requests stay with what is being replaced while the targets
+	// of its successor are less healthy; 0: they never stay.
+	ReplaceTimeout time.Duration
+	// LBLinger is how long a load balancer still answers that has been replaced: clients
+	// may have its address from before.
+	LBLinger time.Duration
 }
 
 // Loop keeps the load balancers of all Ingress groups as their Models say.
@@ -375,7 +381,7 @@ func (l *Loop) state(id ingress.GroupID) *state {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.states[id] == nil {
-		l.states[id] = &state{}
+		l.states[id] = &state{timers: newTimers()}
 	}
 	return l.states[id]
 }

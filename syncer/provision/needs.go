@@ -96,9 +96,9 @@ func (r *reach) standing(st *stack) (all []securitygroup.Opening) {
 // before reports whether rules send requests to a target group that stands and is not
 // quite the model's.
 func (r *reach) before(tg *ingress.TargetGroup, st *stack) bool {
-	inUse, current := st.referenced(), st.group(tg)
+	uses, current := st.uses(), st.group(tg)
 	for _, g := range st.targetGroups {
-		used := inUse[g.ARN] || !st.listenersRead // nobody knows yet
+		used := uses[g.ARN].balancer != nil || !st.listenersRead // nobody knows yet
 		if g.Tags[ingress.TagResource] == tg.ID && used && (tg.Kept || g != current) {
 			return true
 		}

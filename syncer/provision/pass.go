@@ -28,6 +28,8 @@ const (
 	reasonFailedRemoval   = "FailedRemoveFinalizer"
 	reasonFailedStatus    = "FailedUpdateStatus"
 	reasonReplaced        = "LoadBalancerReplaced"
+	reasonUnhealthy       = "TargetGroupNotHealthy"
+	reasonInPlace         = "TargetGroupReplacedInPlace"
 )
 
 // errBackingOff says that nothing was tried: the group failed with the same model a
@@ -44,6 +46,7 @@ type state struct {
 	problems map[types.NamespacedName]string // those told
 	built    string                          // the hash of the last model
 	shown    map[types.UID]string            // host name by Ingress, as last written
+	timers   *timers
 }
 
 // failed notes a failure and returns when to try again.
@@ -68,8 +71,10 @@ type pass struct {
 	good   []*networkingv1.Ingress // the members that the model serves
 	hash   string                  // of what was asked for
 	called bool                    // AWS was asked to change or show something
-	again  time.Time               // when a Service that is gone counts as such, or ACM may have a certificate; zero: never
 	told   func(step string)       // see executor
+	again  time.Time               // when something is due though nothing may change; zero: nothing is
+	stay   []*networkingv1.Ingress // members of another group that this one still serves
+	ready  map[string]bool         // UIDs of those that show another load balancer, and whether they may turn
 }
 
 func (l *Loop) newPass(g ingress.Group) *pass {
@@ -100,6 +105,7 @@ func (p *pass) input() ingress.Input {
 		}
 		return svc, svc != nil
 	}
+	in.Group = p.group.StillServing(p.stay)
 	return in
 }
 
@@ -113,7 +119,13 @@ func (p *pass) lookAgain(at time.Time) {
 // run takes the group from its Ingresses to AWS and back to their status. What one
 // Ingress does not take is returned in the end and keeps no other from being served.
 func (p *pass) run(ctx context.Context) error {
+	stay, err := p.staying(ctx)
+	if err != nil {
+		return err
+	}
+	p.stay = stay
 	in := p.input()
+	p.group.Leaving = slices.DeleteFunc(slices.Clone(p.group.Leaving), func(ing *networkingv1.Ingress) bool { return slices.Contains(stay, ing) })
 	p.model = p.build(ctx, in)
 	p.hash = hash(p.model)
 	p.state.built = p.hash
@@ -128,6 +140,7 @@ func (p *pass) run(ctx context.Context) error {
 		return p.hold(ctx)
 	}
 	refused, patchErr := addFinalizers(ctx, p.o.Client, p.group.ID, p.good)
+	patchErr = errors.Join(patchErr, p.comeBack(ctx))
 	if len(refused) > 0 {
 		if err := p.leaveOut(ctx, in, refused); err != nil {
 			return errors.Join(patchErr, err)
@@ -235,8 +248,15 @@ func (p *pass) apply(ctx context.Context) (int, error) {
 		publish:  func() { p.publish(st) },
 		told:     p.told,
 		announce: func(reason, message string) { p.tell(p.group.Members, corev1.EventTypeNormal, reason, message) },
+		announceTo: func(id, reason, message string) {
+			p.tell(ingress.Owners(id, p.group.Members), corev1.EventTypeWarning, reason, message)
+		},
+		wakeAt: p.lookAgain, replaceTimeout: p.o.ReplaceTimeout, linger: p.o.LBLinger, timers: p.state.timers, staying: p.stay,
 	}
 	fatal := x.converge(ctx, p.model)
+	if fatal == nil {
+		fatal = p.takeOver(ctx, x)
+	}
 	failures := append([]error{fatal}, x.refused...)
 	err = errors.Join(failures...)
 	p.called = p.called || x.done > 0 || x.looked || err != nil
@@ -268,7 +288,16 @@ func (p *pass) showStatus(ctx context.Context) (changed []*networkingv1.Ingress,
 	if b == nil {
 		return nil, nil
 	}
-	return writeStatus(ctx, p.o.Client, b, p.served())
+	return writeStatus(ctx, p.o.Client, b, p.turned(b))
+}
+
+// turned are those served that may show b: of those that show another one, those that
+// it can take over.
+func (p *pass) turned(b *balancer) []*networkingv1.Ingress {
+	st := p.inventory.known(p.group.ID.String())
+	return slices.DeleteFunc(p.served(), func(ing *networkingv1.Ingress) bool {
+		return p.isElsewhere(st, b, ing) && !p.ready[string(ing.UID)]
+	})
 }
 
 // balancer returns the load balancer that the model asks for, nil if it does not
@@ -289,7 +318,17 @@ func (p *pass) report(ctx context.Context, steps int) error {
 		told = fresh
 	}
 	p.tell(told, corev1.EventTypeNormal, reasonReconciled, "Successfully reconciled")
-	return errors.Join(err, removeFinalizers(ctx, p.o.Client, p.group.ID, p.group.Leaving))
+	return errors.Join(err, removeFinalizers(ctx, p.o.Client, p.group.ID, p.released()))
+}
+
+// released are those who leave and of whom nothing is left. A load balancer that
+// lingers may still have something of theirs.
+func (p *pass) released() []*networkingv1.Ingress {
+	st := p.inventory.known(p.group.ID.String())
+	if st == nil || len(st.balancers) < 2 {
+		return p.group.Leaving
+	}
+	return slices.DeleteFunc(slices.Clone(p.group.Leaving), st.holds)
 }
 
 // letGo lets go of those who leave and of whom nothing is left, although the pass

@@ -11,16 +11,50 @@ import (
 	"github.com/tgsync/tgsync/syncer/ingress"
 )
 
-// Codes that say that a load balancer has no room for one more rule, or for one
-// more target group in its rules.
-const (
-	codeTooManyRules        = "TooManyRules"
-	codeTooManyTargetGroups = "TooManyUniqueTargetGroupsPerLoadBalancer"
-)
+const codeTooManyRules = "TooManyRules"
 
-// route brings the rules of every listener to the model's.
+// codesNoRoom say that a load balancer has no room for one more rule, or for one more
+// target group in its rules, or for its targets.
+var codesNoRoom = []string{codeTooManyRules, "TooManyUniqueTargetGroupsPerLoadBalancer", "TooManyTargets"}
+
+// routing is a listener and the rules that it is to have.
+type routing struct {
+	listener *listener
+	desired  []*awsapi.Rule
+	complete bool // no rule was left out
+}
+
+// route brings the rules of every listener to the model's. One that has no room is
+// tried again when the others have given up what they do not need: the quota is the
+// load balancer's.
 func (x *executor) route(ctx context.Context, m *ingress.Model) error {
+	todo := x.routes(m)
+	for last := len(todo) < 2; len(todo) > 0; last = true {
+		var full []routing
+		for _, r := range todo {
+			refused := len(x.refused)
+			err := x.routeListener(ctx, r.listener, r.desired, r.complete)
+			if isRefusal(err) {
+				x.refused = append(x.refused, fmt.Errorf("listener %d: %w", r.listener.Port, err))
+			} else if err != nil {
+				return fmt.Errorf("listener %d: %w", r.listener.Port, err)
+			}
+			if !last && slices.ContainsFunc(x.refused[refused:], noRoom) {
+				x.refused = append(x.refused[:refused], slices.DeleteFunc(slices.Clone(x.refused[refused:]), noRoom)...)
+				full = append(full, r)
+			}
+		}
+		todo = full
+	}
+	return nil
+}
+
+// routes lists the listeners with the rules that they are to have. What is left out
+// of them is noted.
+func (x *executor) routes(m *ingress.Model) []routing {
 	b := x.stack.balancer(m.LoadBalancer.Scheme)
+	var routes []routing
+	attached := map[string]bool{}
 	for _, want := range m.LoadBalancer.Listeners {
 		l := b.listeners[want.Port]
 		if l == nil {
@@ -30,13 +64,34 @@ func (x *executor) route(ctx context.Context, m *ingress.Model) error {
 		if err != nil {
 			x.refused = append(x.refused, err)
 		}
-		if err := x.routeListener(ctx, l, desired, err == nil); isRefusal(err) {
-			x.refused = append(x.refused, fmt.Errorf("listener %d: %w", want.Port, err)) // A move that is not allowed.
-		} else if err != nil {
-			return fmt.Errorf("listener %d: %w", want.Port, err)
+		routes = append(routes, routing{l, desired, err == nil})
+		note(attached, l.DefaultActions)
+		for _, r := range desired {
+			note(attached, r.Actions)
 		}
 	}
-	return nil
+	if len(routes) > 0 {
+		first := &routes[0]
+		first.desired = append(first.desired, x.stack.parking(m, attached, lowest(first.desired))...)
+	}
+	return routes
+}
+
+// note enters the target groups of actions.
+func note(attached map[string]bool, actions []awsapi.Action) {
+	for _, a := range actions {
+		for _, f := range a.Forward {
+			attached[f.ARN] = true
+		}
+	}
+}
+
+// lowest is the priority of the last rule.
+func lowest(rules []*awsapi.Rule) (last int32) {
+	for _, r := range rules {
+		last = max(last, r.Priority)
+	}
+	return last
 }
 
 // desiredRules turns the model's rules into AWS's terms. A rule whose target group
@@ -126,10 +181,16 @@ func (x *executor) isLeaving(r *awsapi.Rule) bool {
 // createRules makes the rules that are new. It stops when the load balancer is
 // full, and reports that.
 func (x *executor) createRules(ctx context.Context, l *listener, p rulePlan) (full bool, err error) {
-	if err := x.must(ctx, moveStep(l, p.compact)); err != nil {
+	if _, err := x.move(ctx, l, p.compact); err != nil {
 		return false, err
 	}
 	for _, r := range p.create {
+		if isParking(r) {
+			if err := x.attach(ctx, createRule{l, r}); err != nil {
+				return false, err
+			}
+			continue
+		}
 		refused := len(x.refused)
 		if err := x.run(ctx, []step{createRule{l, r}}); err != nil {
 			return false, err
@@ -142,21 +203,41 @@ func (x *executor) createRules(ctx context.Context, l *listener, p rulePlan) (fu
 }
 
 func noRoom(err error) bool {
-	code := awsapi.Code(err)
-	return code == codeTooManyRules || code == codeTooManyTargetGroups
+	return slices.Contains(codesNoRoom, awsapi.Code(err))
 }
 
 // turnRules changes which rules answer.
 func (x *executor) turnRules(ctx context.Context, l *listener, p rulePlan) error {
-	if err := x.must(ctx, moveStep(l, p.mingle)); err != nil {
+	denied, err := x.move(ctx, l, p.mingle)
+	if err != nil {
 		return err
 	}
 	for _, c := range p.modify {
-		if err := x.run(ctx, []step{modifyRule{l, c}}); err != nil {
+		switch {
+		case c.attaches():
+			err = x.attach(ctx, modifyRule{l, c})
+		case denied:
+			// The rules that are to stand in front of it stand behind it.
+		default:
+			err = x.run(ctx, []step{modifyRule{l, c}})
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return x.must(ctx, moveStep(l, p.settle))
+	_, err = x.move(ctx, l, p.settle)
+	return err
+}
+
+// move gives rules other places. Who may not do that (EKS Auto Mode's role once could
+// not) still gets new rules, behind all others.
+func (x *executor) move(ctx context.Context, l *listener, moves []ruleMove) (denied bool, err error) {
+	err = x.must(ctx, moveStep(l, moves))
+	if denied = awsapi.ClassOf(err) == awsapi.Denied && isRefusal(err); denied {
+		x.refused = append(x.refused, fmt.Errorf("listener %d: new rules stand behind all others: %w", l.Port, err))
+		return true, nil
+	}
+	return false, err
 }
 
 func (x *executor) deleteRules(ctx context.Context, l *listener, p rulePlan) error {

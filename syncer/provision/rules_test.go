@@ -25,8 +25,10 @@ type table struct {
 	rules map[string]awsapi.Rule // by ARN
 	made  int
 	calls []string
-	room  int // how many rules fit; 0: any number
-	check func(call string)
+	// prefix begins the ARNs of new rules.
+	prefix string
+	room   int // how many rules fit; 0: any number
+	check  func(call string)
 }
 
 func (f *table) changed(call string) {
@@ -55,7 +57,7 @@ func (f *table) CreateRule(_ context.Context, _ string, r awsapi.Rule) (awsapi.R
 		return r, &smithy.GenericAPIError{Code: codeTooManyRules}
 	}
 	f.made++
-	r.ARN = "new-" + strconv.Itoa(f.made)
+	r.ARN = f.prefix + "new-" + strconv.Itoa(f.made)
 	f.rules[r.ARN] = r
 	f.changed(fmt.Sprintf("create %s at %d", text(&r), r.Priority))
 	return r, nil
@@ -124,26 +126,50 @@ func (f *table) answer(request map[string]bool) string {
 	for _, arn := range f.order() {
 		for _, v := range f.rules[arn].Conditions[0].Values {
 			if request[v] {
-				return f.rules[arn].Actions[0].Forward[0].ARN
+				return does(f.rules[arn].Actions[0])
 			}
 		}
 	}
 	return ""
 }
 
+// aRule forwards to one or more target groups (X or XY), or redirects to a host (>X).
 func aRule(priority int32, action string, paths ...string) *awsapi.Rule {
-	return &awsapi.Rule{
+	r := &awsapi.Rule{
 		Priority:   priority,
 		Conditions: []awsapi.Condition{{Field: "path-pattern", Values: paths}},
-		Actions:    []awsapi.Action{{Type: actionForward, Forward: []awsapi.WeightedTargetGroup{{ARN: action, Weight: 1}}}},
+		Actions:    []awsapi.Action{{Type: actionForward}},
 	}
+	if host, ok := strings.CutPrefix(action, ">"); ok {
+		r.Actions = []awsapi.Action{{Type: actionRedirect, Redirect: &awsapi.Redirect{Host: host}}}
+		return r
+	}
+	if strings.Contains(action, ":") { // an ARN
+		r.Actions[0].Forward = []awsapi.WeightedTargetGroup{{ARN: action, Weight: 1}}
+		return r
+	}
+	for i, group := range strings.Split(action, "") {
+		r.Actions[0].Forward = append(r.Actions[0].Forward, awsapi.WeightedTargetGroup{ARN: group, Weight: int32(i + 1)})
+	}
+	return r
+}
+
+// does is what aRule was told.
+func does(a awsapi.Action) (action string) {
+	if a.Redirect != nil {
+		return ">" + a.Redirect.Host
+	}
+	for _, f := range a.Forward {
+		action += f.ARN
+	}
+	return action
 }
 
 func text(r *awsapi.Rule) string {
 	if len(r.Conditions) == 0 {
 		return "nothing"
 	}
-	return strings.Join(r.Conditions[0].Values, "") + "=" + r.Actions[0].Forward[0].ARN
+	return strings.Join(r.Conditions[0].Values, "") + "=" + does(r.Actions[0])
 }
 
 func newTable(rules []*awsapi.Rule) *table {
@@ -185,7 +211,7 @@ func drawRules(t *rapid.T, label string, gaps bool) []*awsapi.Rule {
 			priority = min(priority, maxPriority)
 		}
 		values := rapid.SliceOfNDistinct(rapid.SampledFrom(paths), 1, 2, rapid.ID).Draw(t, "paths")
-		rules = append(rules, aRule(priority, rapid.SampledFrom([]string{"X", "Y", "Z"}).Draw(t, "action"), values...))
+		rules = append(rules, aRule(priority, rapid.SampledFrom([]string{"X", "Y", "XY", "YX", ">X", ">Y"}).Draw(t, "action"), values...))
 		if priority == maxPriority {
 			break
 		}

@@ -20,6 +20,9 @@ const (
 	actionRedirect      = "redirect"
 	actionFixedResponse = "fixed-response"
 	typeApplication     = "application"
+
+	// maxGroupsPerAction is how many target groups a forward can have.
+	maxGroupsPerAction = 5
 )
 
 // stack is what AWS holds for one group, as far as its answers tell: it is read
@@ -35,6 +38,10 @@ type stack struct {
 	// those whose attributes have been read or set.
 	attributes map[string]awsapi.Attributes
 	readAt     time.Time
+
+	// What a pass is about.
+	serves string           // the scheme of the load balancer that rules are made for; "": any
+	turns  map[string]*turn // target groups that wait to take another one's place, by resource ID
 }
 
 // balancer is a load balancer with all it listens on. Its Tags are filled in.
@@ -82,29 +89,6 @@ func (st *stack) securityGroup(name string) *awsapi.SecurityGroup {
 		}
 	}
 	return nil
-}
-
-// group returns what stands for a target group of the model, or nil. A kept group
-// is known by its resource tag alone; while a replacement is under way two groups
-// carry it, and the one that a rule refers to counts.
-func (st *stack) group(want *ingress.TargetGroup) *awsapi.TargetGroup {
-	if want == nil {
-		return nil
-	}
-	if !want.Kept {
-		return st.targetGroups[want.Name]
-	}
-	inUse := st.referenced()
-	var found *awsapi.TargetGroup
-	for _, g := range st.targetGroups {
-		if g.Tags[ingress.TagResource] != want.ID {
-			continue
-		}
-		if found == nil || inUse[g.ARN] && !inUse[found.ARN] || inUse[g.ARN] == inUse[found.ARN] && g.Name < found.Name {
-			found = g
-		}
-	}
-	return found
 }
 
 // scheme returns the scheme of the load balancer that stands, "" if none does.
@@ -158,28 +142,6 @@ func (st *stack) holds(ing *networkingv1.Ingress) bool {
 	return false
 }
 
-// referenced returns the ARNs of the target groups that a rule or a listener
-// forwards to.
-func (st *stack) referenced() map[string]bool {
-	arns := map[string]bool{}
-	note := func(actions []awsapi.Action) {
-		for _, a := range actions {
-			for _, f := range a.Forward {
-				arns[f.ARN] = true
-			}
-		}
-	}
-	for _, b := range st.balancers {
-		for _, l := range b.listeners {
-			note(l.DefaultActions)
-			for _, r := range l.rules {
-				note(r.Actions)
-			}
-		}
-	}
-	return arns
-}
-
 // standing returns the rules as ingress.Build wants to see them: a listener's
 // default action is its rule 0.
 func (st *stack) standing() []ingress.StandingRule {
@@ -192,7 +154,9 @@ func (st *stack) standing() []ingress.StandingRule {
 		for port, l := range b.listeners {
 			rules = append(rules, standingRule(port, &awsapi.Rule{Actions: l.DefaultActions}, resources))
 			for _, r := range l.rules {
-				rules = append(rules, standingRule(port, r, resources))
+				if !isParking(r) {
+					rules = append(rules, standingRule(port, r, resources))
+				}
 			}
 		}
 	}
@@ -248,6 +212,7 @@ func (st *stack) actions(m *ingress.Model, a ingress.Action) ([]awsapi.Action, e
 		return []awsapi.Action{{Type: actionRedirect, Redirect: new(awsapi.Redirect(*r))}}, nil
 	}
 	out := awsapi.Action{Type: actionForward, StickySeconds: a.StickySeconds}
+	var waiting []awsapi.WeightedTargetGroup
 	for _, share := range a.Forward {
 		arn := share.ARN
 		if arn == "" {
@@ -255,10 +220,16 @@ func (st *stack) actions(m *ingress.Model, a ingress.Action) ([]awsapi.Action, e
 			if g == nil {
 				return nil, unresolvedError{share.TargetGroup}
 			}
+			if t := st.turns[share.TargetGroup]; t != nil {
+				waiting = append(waiting, t.waiting()...)
+				g = t.old
+			}
 			arn = g.ARN
 		}
 		out.Forward = append(out.Forward, awsapi.WeightedTargetGroup{ARN: arn, Weight: share.Weight})
 	}
+	room := max(0, maxGroupsPerAction-len(out.Forward))
+	out.Forward = append(out.Forward, waiting[:min(room, len(waiting))]...)
 	return []awsapi.Action{out}, nil
 }
 
@@ -300,15 +271,22 @@ func actionsKey(actions []awsapi.Action) string {
 		if a.StickySeconds > 0 {
 			key = append(key, strconv.Itoa(int(a.StickySeconds)))
 		}
-		for _, f := range a.Forward {
-			key = append(key, f.ARN)
-			if len(a.Forward) > 1 {
-				key = append(key, strconv.Itoa(int(f.Weight)))
-			}
-		}
-		keys = append(keys, quoted(key...))
+		keys = append(keys, quoted(append(key, forwardKey(a.Forward)...)...))
 	}
 	return strings.Join(keys, ";")
+}
+
+// forwardKey lists the shares of a forward, whose order means nothing.
+func forwardKey(shares []awsapi.WeightedTargetGroup) []string {
+	if len(shares) == 1 {
+		return []string{shares[0].ARN}
+	}
+	keys := make([]string, 0, len(shares))
+	for _, f := range shares {
+		keys = append(keys, f.ARN+" "+strconv.Itoa(int(f.Weight)))
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func ruleKey(r *awsapi.Rule) string {

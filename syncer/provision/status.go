@@ -29,6 +29,8 @@ type patch struct {
 
 type patchMetadata struct {
 	UID types.UID `json:"uid,omitempty"`
+	// Annotations that are nil are taken away.
+	Annotations map[string]*string `json:"annotations,omitempty"`
 	// A strategic merge patch adds to and takes from the list of finalizers without
 	// naming the others, so it needs no current copy of the object.
 	Add    []string `json:"finalizers,omitempty"`
@@ -79,7 +81,11 @@ func addFinalizers(ctx context.Context, c kubernetes.Interface, id ingress.Group
 func removeFinalizers(ctx context.Context, c kubernetes.Interface, id ingress.GroupID, leaving []*networkingv1.Ingress) error {
 	var errs []error
 	for _, ing := range leaving {
-		err := send(ctx, c, ing, patch{Metadata: patchMetadata{Remove: []string{ingress.Finalizer(id)}}})
+		p := patch{Metadata: patchMetadata{Remove: []string{ingress.Finalizer(id)}}}
+		if _, marked := ing.Annotations[leftKey(id)]; marked {
+			p.Metadata.Annotations = map[string]*string{leftKey(id): nil}
+		}
+		err := send(ctx, c, ing, p)
 		if err != nil && !apierrors.IsNotFound(err) && !isAnotherNow(err) {
 			errs = append(errs, patchError{reasonFailedRemoval, ing.UID, err})
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
+
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
 )
@@ -48,19 +50,28 @@ type executor struct {
 	announce func(reason, message string)
 	// told is told of every step that succeeded. Nil: nobody is.
 	told func(step string)
+	// announceTo warns those whose target group it is.
+	announceTo func(id, reason, message string)
+	// wakeAt asks for another pass at a moment, though nothing may have changed.
+	wakeAt         func(time.Time)
+	replaceTimeout time.Duration           // see Options
+	linger         time.Duration           // see Options
+	timers         *timers                 // nil: nothing is waited for
+	staying        []*networkingv1.Ingress // that another group is to take over
 
 	done    int      // steps that succeeded
 	looked  bool     // something was read
 	waiting []string // steps that something else has to make room for
 	refused []error  // what AWS will not do: steps beside it go on
 	held    bool     // a listener was refused, and those that it would replace stay
+	crowded bool     // a target group that waits did not fit
+	// finished are the ARNs of target groups whose load balancer has lingered.
+	finished []string
 }
 
 // converge takes the stack to the model: what is new is in place before anything
-// refers to it, what is old goes when nothing does. A rule whose target group is
-// replaced turns to the new one at once, although that has no healthy targets yet:
-// nobody checks the health of targets before a rule refers to them. It returns the first error after which going on makes no
-// sense; what was refused is in x.
+// refers to it, what is old goes when nothing does. It returns the first error after
+// which going on makes no sense; what was refused is in x.
 func (x *executor) converge(ctx context.Context, m *ingress.Model) error {
 	if err := x.build(ctx, m); err != nil {
 		return err
@@ -72,6 +83,10 @@ func (x *executor) converge(ctx context.Context, m *ingress.Model) error {
 func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 	if m.LoadBalancer == nil {
 		return nil
+	}
+	x.stack.serves = m.LoadBalancer.Scheme
+	if err := x.must(ctx, diffNameClash(m, x.stack)); err != nil {
+		return err
 	}
 	if err := x.must(ctx, diffSecurityGroup(m, x.stack)); err != nil {
 		return err
@@ -96,13 +111,32 @@ func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 	if err := x.furnish(ctx, m); err != nil {
 		return err
 	}
-	if err := x.listen(ctx, m); err != nil {
+	if err := x.findTurns(ctx, m); err != nil {
 		return err
 	}
-	if err := x.route(ctx, m); err != nil {
+	if err := x.direct(ctx, m); err != nil {
 		return err
+	}
+	if x.giveUp() {
+		if err := x.direct(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(x.stack.turns)) {
+		x.waiting = append(x.waiting, x.stack.turns[id].String())
 	}
 	return x.run(ctx, diffRevocations(m, x.stack))
+}
+
+// direct brings the listeners and what they do with requests to the model.
+func (x *executor) direct(ctx context.Context, m *ingress.Model) error {
+	refused := len(x.refused)
+	err := x.listen(ctx, m)
+	x.forgive(refused)
+	if err != nil {
+		return err
+	}
+	return x.route(ctx, m)
 }
 
 // clear deletes what the model does not have and nothing refers to any more.
@@ -114,11 +148,22 @@ func (x *executor) clear(ctx context.Context, m *ingress.Model) error {
 	if err := x.run(ctx, gone); err != nil {
 		return err
 	}
+	if m.LoadBalancer != nil {
+		if err := x.retire(ctx, m, slices.Concat(x.group.Members, x.staying)); err != nil {
+			return err
+		}
+	}
 	x.publish()
-	if err := x.run(ctx, diffUnusedTargetGroups(m, x.stack)); err != nil {
+	if err := x.run(ctx, x.settled(m, diffUnusedTargetGroups(m, x.stack))); err != nil {
 		return err
 	}
-	return x.run(ctx, diffUnusedSecurityGroups(m, x.stack))
+	if err := x.run(ctx, diffUnusedSecurityGroups(m, x.stack)); err != nil {
+		return err
+	}
+	if x.timers != nil {
+		x.timers.sweep()
+	}
+	return nil
 }
 
 // run carries out steps. What AWS refuses is noted and the rest goes on: one bad

@@ -22,8 +22,9 @@ type wire struct {
 	n    int        // requests until now
 	at   int        // the request that fails, from 1; 0: none
 	dead bool       // nothing gets through
-	// watch sees every request before AWS does.
+	// watch sees every request before AWS does, and after is called when AWS has done it.
 	watch func(form url.Values)
+	after func()
 }
 
 // failing is a way to fail.
@@ -59,6 +60,7 @@ func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.sim.Inject(fault)
 	}
 	resp, err := c.next.RoundTrip(r)
+	c.done()
 	if err == nil && (way == cutAfter || way == crash) {
 		_ = resp.Body.Close()
 		return nil, errReset
@@ -84,6 +86,16 @@ func (c *wire) show(r *http.Request) error {
 		watch(form)
 	}
 	return err
+}
+
+// done calls who wants to know that something may have changed.
+func (c *wire) done() {
+	c.mu.Lock()
+	after := c.after
+	c.mu.Unlock()
+	if after != nil {
+		after()
+	}
 }
 
 // watched sets who watches.
@@ -115,6 +127,15 @@ func (c *wire) count() (way failing, dead bool) {
 		c.dead = c.dead || way == crash
 	}
 	return way, dead
+}
+
+// failIn makes the request after so many fail, 0: none.
+func (c *wire) failIn(requests int, way failing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at, c.way = 0, way; requests > 0 {
+		c.at = c.n + requests
+	}
 }
 
 // revive ends a crash and reports whether there was one.

@@ -50,8 +50,13 @@ const (
 	prefix  = "alb.ingress.kubernetes.io/"
 )
 
-// gracePeriod is how long a Service that is gone still counts.
-const gracePeriod = time.Minute
+const (
+	// gracePeriod is how long a Service that is gone still counts.
+	gracePeriod = time.Minute
+	// replaceTimeout and linger are shorter than the loop is let settle for.
+	replaceTimeout = 5 * time.Minute
+	linger         = 3 * time.Minute
+)
 
 // world is an AWS account, a cluster and the loop between them, in a bubble.
 type world struct {
@@ -125,7 +130,7 @@ func (w *world) start() {
 			return ingresses.Informer().HasSynced() && classes.Informer().HasSynced() && services.Informer().HasSynced()
 		},
 		Client: w.client, Events: recorder{w}, ELB: clients.ELB, EC2: clients.EC2, ACM: clients.ACM, Metrics: w, Log: w.log,
-		AuditInterval: time.Hour, GracePeriod: gracePeriod, Directory: w.directory,
+		AuditInterval: time.Hour, GracePeriod: gracePeriod, ReplaceTimeout: replaceTimeout, LBLinger: linger, Directory: w.directory,
 		Urgent: func() map[types.NamespacedName]bool { return w.urgent },
 	})
 	for _, i := range []cache.SharedIndexInformer{ingresses.Informer(), classes.Informer(), services.Informer()} {
@@ -168,7 +173,7 @@ func (w *world) restart() {
 // back-off. Ingresses that nobody holds go, as on an API server.
 func (w *world) settle() {
 	w.t.Helper()
-	for range 5 {
+	for range 12 {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		for _, ing := range w.ingresses() {

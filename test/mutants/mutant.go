@@ -33,6 +33,8 @@ var behaviours = []string{
 	"a pod's name comes back with another UID",
 	"what a pod's readiness condition says",
 	"a target group is replaced",
+	"an Ingress joins, leaves and moves between groups",
+	"the order of rules, and no hole while it changes",
 	"a target group that clusters share",
 	"the order of rules and of their conditions",
 	"redirects that loop, and what they hide",
