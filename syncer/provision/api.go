@@ -66,6 +66,7 @@ type TargetGroups interface {
 	CreateTargetGroup(ctx context.Context, g awsapi.TargetGroup) (awsapi.TargetGroup, error)
 	ModifyTargetGroup(ctx context.Context, arn string, check awsapi.HealthCheck) error
 	DeleteTargetGroup(ctx context.Context, arn string) error
+	Health
 }
 
 // Health reads how the targets of a group are: while the group takes another one's
@@ -88,7 +89,6 @@ type ELB interface {
 	Attributes
 	Rules
 	TargetGroups
-	Health
 	Tags
 }
 

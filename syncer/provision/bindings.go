@@ -119,8 +119,7 @@ func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 		}
 	}
 	for _, b := range before {
-		g := st.targetGroups[b.GroupName]
-		if _, bound := byARN[b.GroupARN]; !bound && g != nil && o.uses[g.ARN].balancer != nil {
+		if _, bound := byARN[b.GroupARN]; !bound && o.uses[arnOf(st.targetGroups[b.GroupName])].balancer != nil {
 			byARN[b.GroupARN] = b
 		}
 	}

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -288,27 +289,15 @@ func (h *history) rest(t *rapid.T) {
 	}
 	groups, rules, resources := map[string]string{}, 0, []string{"theirs"}
 	for name, e := range h.ingresses {
-		group := e.group
-		if group == "" {
-			group = "demo0/" + name
-		}
-		host := h.shown[name]
-		if host == "" || groups[group] != "" && groups[group] != host {
+		group := cmp.Or(e.group, "demo0/"+name)
+		host := h.check(t, name, e)
+		if groups[group] != "" && groups[group] != host {
 			t.Fatalf("%s of group %q is shown at %q, another member at %q", name, group, host, groups[group])
-		}
-		if internal := strings.HasPrefix(host, "internal-"); internal != (e.scheme == "internal") {
-			t.Fatalf("%s is %s, and shown at %q", name, e.scheme, host)
 		}
 		groups[group] = host
 		rules += len(e.services)
 		for _, s := range e.services {
 			resources = append(resources, fmt.Sprintf("demo0/%s-%s:80", name, s))
-			if got := h.answer(probe{host, "/" + name + "/" + s}); got != s {
-				t.Fatalf("%s/%s is answered with %q", name, s, got)
-			}
-		}
-		if n := len(h.get("demo0", name).Finalizers); n != 1 {
-			t.Fatalf("%s has %d finalizers", name, n)
 		}
 	}
 	want := map[string]int{
@@ -321,4 +310,21 @@ func (h *history) rest(t *rapid.T) {
 	if n := len(h.world.ingresses()); n != len(h.ingresses) {
 		t.Fatalf("%d Ingresses are held of which %d are wanted", n, len(h.ingresses))
 	}
+}
+
+// check checks what one Ingress has in the end, and returns its address.
+func (h *history) check(t *rapid.T, name string, e edited) string {
+	host := h.shown[name]
+	if internal := strings.HasPrefix(host, "internal-"); host == "" || internal != (e.scheme == "internal") {
+		t.Fatalf("%s is %s, and shown at %q", name, e.scheme, host)
+	}
+	for _, s := range e.services {
+		if got := h.answer(probe{host, "/" + name + "/" + s}); got != s {
+			t.Fatalf("%s/%s is answered with %q", name, s, got)
+		}
+	}
+	if n := len(h.get("demo0", name).Finalizers); n != 1 {
+		t.Fatalf("%s has %d finalizers", name, n)
+	}
+	return host
 }

@@ -155,14 +155,15 @@ func aRule(priority int32, action string, paths ...string) *awsapi.Rule {
 }
 
 // does is what aRule was told.
-func does(a awsapi.Action) (action string) {
+func does(a awsapi.Action) string {
 	if a.Redirect != nil {
 		return ">" + a.Redirect.Host
 	}
+	arns := make([]string, 0, len(a.Forward))
 	for _, f := range a.Forward {
-		action += f.ARN
+		arns = append(arns, f.ARN)
 	}
-	return action
+	return strings.Join(arns, "")
 }
 
 func text(r *awsapi.Rule) string {

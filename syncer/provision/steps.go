@@ -111,6 +111,14 @@ func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 	if err := x.furnish(ctx, m); err != nil {
 		return err
 	}
+	if err := x.turn(ctx, m); err != nil {
+		return err
+	}
+	return x.run(ctx, diffRevocations(m, x.stack))
+}
+
+// turn directs requests to target groups that are ready, and attaches the others.
+func (x *executor) turn(ctx context.Context, m *ingress.Model) error {
 	if err := x.findTurns(ctx, m); err != nil {
 		return err
 	}
@@ -125,7 +133,7 @@ func (x *executor) build(ctx context.Context, m *ingress.Model) error {
 	for _, id := range slices.Sorted(maps.Keys(x.stack.turns)) {
 		x.waiting = append(x.waiting, x.stack.turns[id].String())
 	}
-	return x.run(ctx, diffRevocations(m, x.stack))
+	return nil
 }
 
 // direct brings the listeners and what they do with requests to the model.
