@@ -3,6 +3,7 @@ package syncer
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,10 +17,10 @@ import (
 // if there are more already. As long as it is not known how many there are, nobody comes;
 // the observation that is due makes a plan again.
 func (g *group) withinLocked(w wanted, todo []target.Target) []target.Target {
-	room := w.most - g.holdsLocked(w.shared)
 	if g.observed == nil {
 		return nil
 	}
+	room := w.most - g.holdsLocked(w.shared)
 	g.parking.left = max(0, len(todo)-max(0, room))
 	if g.parking.left == 0 {
 		g.parking.toldLeft = false
@@ -33,24 +34,18 @@ func (g *group) withinLocked(w wanted, todo []target.Target) []target.Target {
 
 // holdsLocked returns how many targets the group has, with those on their way; of a shared
 // one, how many are ours.
-func (g *group) holdsLocked(shared bool) (n int) {
-	counts := func(t target.Target) bool { return !shared || g.ours.Has(t) }
-	for t := range g.observed {
-		if counts(t) {
-			n++
-		}
-	}
-	for t := range g.inFlight {
-		if counts(t) && !g.observed.Has(t) {
-			n++
-		}
-	}
+func (g *group) holdsLocked(shared bool) int {
+	held := maps.Clone(g.observed)
+	maps.Copy(held, g.inFlight)
 	for t, op := range g.doubt {
-		if op == register && counts(t) && !g.observed.Has(t) && !g.inFlight.Has(t) {
-			n++
+		if op == register {
+			held[t] = struct{}{}
 		}
 	}
-	return n
+	if shared {
+		maps.DeleteFunc(held, func(t target.Target, _ struct{}) bool { return !g.ours.Has(t) })
+	}
+	return len(held)
 }
 
 // newlyLeft returns how many targets have no place, if that has not been told.

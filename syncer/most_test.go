@@ -118,3 +118,25 @@ func TestMostTargetsAreTheSame(t *testing.T) {
 	require.ElementsMatch(t, chosen[0], chosen[1])
 	require.NotSubset(t, addresses(5), chosen[0], "not simply the first")
 }
+
+// TestMostTargetsAtTheStart: what changed while nobody led goes first, but not before it
+// is known whether there is room.
+func TestMostTargetsAtTheStart(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.maxTargets = 5
+		b := w.service("echo0")
+		w.source.set(b)
+		w.start()
+		ips := addresses(8)
+		w.endpoints("echo0", ips[:5]...)
+		w.settle()
+		w.stop()
+		w.liveSince = time.Now()
+		time.Sleep(time.Second)
+		w.endpoints("echo0", ips...)
+		w.start()
+		w.settle()
+		require.ElementsMatch(w.t, ips[:5], w.registered(b))
+		require.Equal(w.t, map[string]int{"LeftOut": 3}, w.parked())
+	})
+}
