@@ -39,9 +39,9 @@ func TestStart(t *testing.T) {
 					require.False(w.t, w.works())
 					w.pass(2 * atOnce)
 					require.True(w.t, w.works())
-					require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.told)
+					require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.said())
 				} else {
-					require.Empty(w.t, w.told)
+					require.Empty(w.t, w.said())
 				}
 			})
 		})
@@ -64,8 +64,8 @@ func TestOtherGoes(t *testing.T) {
 				require.False(w.t, w.works(), "it may still write")
 				w.pass(2 * atOnce)
 				require.True(w.t, w.works())
-				require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.told)
-				require.WithinDuration(w.t, last.Add(skew), w.terms[0].Previous, atOnce, "from then on nobody took care of changes")
+				require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.said())
+				require.WithinDuration(w.t, last.Add(skew), w.began()[0].Previous, atOnce, "from then on nobody took care of changes")
 			})
 		})
 	}
@@ -80,7 +80,7 @@ func TestOtherGivesUp(t *testing.T) {
 		w.write("", time.Now())
 		w.pass(atOnce)
 		require.True(w.t, w.works())
-		require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.told)
+		require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.said())
 	})
 }
 
@@ -102,13 +102,13 @@ func TestOtherComesBack(t *testing.T) {
 				w.write("lbc-1", time.Now().Add(-time.Minute))
 				w.pass(atOnce)
 				require.False(w.t, w.works())
-				require.Equal(w.t, []error{lease.ErrLost}, w.causes, "nothing is to be finished")
+				require.Equal(w.t, []error{lease.ErrLost}, w.ends(), "nothing is to be finished")
 				w.renew(time.Minute, 0)
 				require.False(w.t, w.works())
 				w.pass(leaseDuration)
 				require.True(w.t, w.works())
-				require.Len(w.t, w.terms, 2, "the work is built anew")
-				require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.told)
+				require.Len(w.t, w.began(), 2, "the work is built anew")
+				require.Equal(w.t, []string{"StandingAside", "TakingOver"}, w.said())
 
 				w.write("lbc-2", time.Now())
 				w.pass(atOnce)
@@ -165,7 +165,7 @@ func TestDeadWatch(t *testing.T) {
 		w.kube.DelayWatches(kubesim.Match{Resource: "leases"}, time.Hour)
 		w.renew(5*time.Minute, 0)
 		require.False(w.t, w.works())
-		require.Empty(w.t, w.terms)
+		require.Empty(w.t, w.began())
 		w.pass(2 * leaseDuration)
 		require.True(w.t, w.works())
 		w.renew(20*time.Second, 0)

@@ -3,6 +3,7 @@ package standaside_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,25 @@ func (w *world) set(change func()) {
 func (w *world) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// said, began and ends return what was told, the terms, and why the work ended.
+func (w *world) said() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.told)
+}
+
+func (w *world) began() []lease.Term {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.terms)
+}
+
+func (w *world) ends() []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.causes)
 }
 
 // works reports whether the leader works, which it does if and only if it may write.
