@@ -17,6 +17,7 @@
 //	live.go       reads of EndpointSlices past the cache, for the guards
 //	shared.go     which targets of a group are ours, where other clusters use it, too
 //	parking.go    targets that AWS refuses, and those for which a quota leaves no room
+//	unserved.go   tells the owners of Services that ask for a load balancer, and get none here
 //	most.go       targets that are left out because a setting leaves no room
 //	zones.go      the Availability Zones of targets outside of the VPC
 //	gates.go      what readiness gates have to know of it (package readiness)

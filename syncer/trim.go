@@ -85,7 +85,7 @@ func readyOf(node *corev1.Node) corev1.ConditionStatus {
 func ours(all map[string]string) map[string]string {
 	var kept map[string]string
 	for k, v := range all {
-		if strings.HasPrefix(k, albAnnotations) {
+		if strings.HasPrefix(k, albAnnotations) || k == balancerType {
 			if kept == nil {
 				kept = map[string]string{}
 			}

@@ -93,9 +93,6 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	if d.params, err = provision.NewClassWatch(d.clients.dynamic, name, log); err != nil {
 		return nil, err
 	}
-	if d.params, err = provision.NewClassWatch(d.clients.dynamic, name, log); err != nil {
-		return nil, err
-	}
 	if d.candidate, err = newCandidate(d.config, d.clients, d.fence, log); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/provision"
 )
 
 // IngressConfig is what shapes the load balancers of Ingresses: the AWS Load Balancer
@@ -28,7 +29,7 @@ type IngressConfig struct {
 	DisableRestrictedRules     bool   `env:"TGSYNC_DISABLE_RESTRICTED_SG_RULES" doc:"Open all ports of the targets to the load balancers, not only those that they use."`
 	BackendGroupID             string `env:"TGSYNC_BACKEND_SECURITY_GROUP" doc:"ID of the backend security group, if somebody else has made it. Empty: it is made and deleted with need."`
 	TargetGroupTags            tagMap `env:"TGSYNC_SERVICE_TARGET_ENI_SECURITY_GROUP_TAGS" doc:"Tags, beside the cluster's, of the security group that gets the rules where a pod's network interface has several: key=value,key=value."`
-	FeatureGates               gates  `env:"TGSYNC_FEATURE_GATES" doc:"Gates of the AWS Load Balancer Controller: name=true,name=false. ListenerRulesTagging (true): tags on listeners and rules, too. EnableDefaultTagsLowPriority (false): default tags yield to those of annotations."`
+	FeatureGates               gates  `env:"TGSYNC_FEATURE_GATES" doc:"Gates of the AWS Load Balancer Controller: name=true,name=false. ListenerRulesTagging (true): tags on listeners and rules, too. EnableDefaultTagsLowPriority (false): default tags yield to those of annotations. SubnetsClusterTagCheck (true): leave out subnets that are tagged for other clusters alone. SubnetDiscoveryByReachability (true): where no subnet has the tag of the role, take those with, or for internal load balancers without, a way to the internet. ALBSingleSubnet (false): one subnet is enough, for accounts that AWS lets do so."`
 	WatchNamespaces            list   `env:"TGSYNC_WATCH_NAMESPACE" doc:"The only namespaces that are looked at, separated by commas. Empty: all. See below for the rights that this takes."`
 }
 
@@ -36,9 +37,14 @@ type IngressConfig struct {
 const (
 	gateRulesTagging   = "ListenerRulesTagging"
 	gateLowPriorityTag = "EnableDefaultTagsLowPriority"
+	gateClusterTag     = "SubnetsClusterTagCheck"
+	gateReachability   = "SubnetDiscoveryByReachability"
+	gateSingleSubnet   = "ALBSingleSubnet"
 )
 
-var gateDefaults = map[string]bool{gateRulesTagging: true, gateLowPriorityTag: false}
+var gateDefaults = map[string]bool{
+	gateRulesTagging: true, gateLowPriorityTag: false, gateClusterTag: true, gateReachability: true, gateSingleSubnet: false,
+}
 
 // reservedTags are what our own tags begin with, and AWS's.
 var reservedTags = []string{"aws:", "elbv2.k8s.aws/", "ingress.k8s.aws/", "service.k8s.aws/"}
@@ -74,6 +80,15 @@ func (c IngressConfig) settings(cluster string) ingress.Settings {
 		TolerateMissingService:     c.TolerateMissingService,
 		TolerateMissingAction:      c.TolerateMissingAction,
 		DisableRestrictedRules:     c.DisableRestrictedRules,
+	}
+}
+
+// subnets say how subnets are found.
+func (c IngressConfig) subnets() provision.SubnetSettings {
+	return provision.SubnetSettings{
+		ClusterTagCheck: c.FeatureGates.enabled(gateClusterTag),
+		ByReachability:  c.FeatureGates.enabled(gateReachability),
+		SingleSubnet:    c.FeatureGates.enabled(gateSingleSubnet),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/provision"
 )
 
 // TestIngressSettings: without a word they are LBC's, and each can be said.
@@ -29,6 +30,18 @@ func TestIngressSettings(t *testing.T) {
 		DefaultTags: map[string]string{"team": "a", "cost": "b=c"}, DefaultTagsLowPriority: true, ExternalManagedTags: []string{"x", "y"},
 		ManageBackendRules: true, DefaultTargetType: "ip", DisableRestrictedRules: true,
 	}, c.settings("demo"))
+}
+
+func TestGatesOfSubnets(t *testing.T) {
+	c, err := loadConfig(map[string]string{"TGSYNC_CLUSTER_NAME": "demo"})
+	require.NoError(t, err)
+	require.Equal(t, provision.SubnetSettings{ClusterTagCheck: true, ByReachability: true}, c.subnets())
+	c, err = loadConfig(map[string]string{
+		"TGSYNC_CLUSTER_NAME":  "demo",
+		"TGSYNC_FEATURE_GATES": "SubnetsClusterTagCheck=false,SubnetDiscoveryByReachability=false,ALBSingleSubnet=true",
+	})
+	require.NoError(t, err)
+	require.Equal(t, provision.SubnetSettings{SingleSubnet: true}, c.subnets())
 }
 
 func TestIngressSettingsAreChecked(t *testing.T) {

@@ -51,6 +51,11 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unreach()) }()
+	untell, err := d.informers.TellUnserved(d.recorder())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, untell()) }()
 	s, err := syncer.New(syncer.Options{
 		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Roles: d.role, Source: bindings, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, MaxTargets: d.config.MaxTargets, BatchInterval: d.config.BatchInterval,
@@ -109,7 +114,7 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 		ELB:       d.clients.aws.ELB,
 		EC2:       d.clients.aws.EC2,
 		ACM:       d.clients.aws.ACM,
-		Subnets:   provision.SubnetSettings{ClusterTagCheck: true, ByReachability: true},
+		Subnets:   d.config.subnets(),
 		Directory: d.directory,
 		Backend:   backend,
 		Urgent:    urgent,
