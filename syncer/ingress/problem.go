@@ -1,7 +1,7 @@
 package ingress
 
 // Reasons that keep a member out of the model. With those below they are a closed
-// set: a reason is the reason of an event.
+// set: a reason is a label of the metric ingress_problems, and stands in the event.
 const (
 	// ReasonClassNotFound: a served Ingress names an IngressClass that does not
 	// exist. It may have been deleted by mistake, so nothing is torn down.

@@ -246,7 +246,7 @@ func TestBadAnnotationTouchesNothing(t *testing.T) {
 		require.Empty(t, w.get("demo0", "bad").Finalizers)
 		said := w.said()
 		require.NotEmpty(t, said)
-		require.Contains(t, said[0], "demo0/bad InvalidAnnotation: ")
+		require.Contains(t, said[0], "demo0/bad FailedBuildModel: InvalidAnnotation: ")
 		require.Contains(t, said[0], prefix+"scheme")
 		w.calls()
 		w.update("demo0", "bad", func(ing *networkingv1.Ingress) { ing.Labels = map[string]string{"a": "b"} })

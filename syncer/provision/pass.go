@@ -23,6 +23,8 @@ import (
 // the same one.
 const (
 	reasonReconciled      = "SuccessfullyReconciled"
+	reasonFailedGroup     = "FailedLoadGroupID"
+	reasonFailedBuild     = "FailedBuildModel"
 	reasonFailedDeploy    = "FailedDeployModel"
 	reasonFailedFinalizer = "FailedAddFinalizer"
 	reasonFailedRemoval   = "FailedRemoveFinalizer"
@@ -380,7 +382,8 @@ func (p *pass) tellProblems() {
 		}
 		for _, problem := range p.model.Problems {
 			if problem.Ingress == key {
-				p.o.Events.Event(ing, corev1.EventTypeWarning, problem.Reason, problem.Message)
+				reason, message := inEvent(problem)
+				p.o.Events.Event(ing, corev1.EventTypeWarning, reason, message)
 			}
 		}
 	}

@@ -2,8 +2,7 @@ package provision
 
 import "github.com/tgsync/tgsync/syncer/ingress"
 
-// Problems returns how many problems the Ingresses have now, by the reason of the event
-// that told of them: what cannot be used of what they ask for, and what has failed.
+// Problems returns how many problems the Ingresses have now, by their reasons: what cannot be used of what they ask for, and what has failed.
 func (l *Loop) Problems() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -14,6 +13,21 @@ func (l *Loop) Problems() map[string]int {
 		}
 	}
 	return all
+}
+
+// inEvent returns the reason and the message of the event that tells of a problem. What
+// keeps an Ingress from being served has the reason that the AWS Load Balancer Controller
+// has for it, by which alerts may know it, and the problem's own in its message.
+func inEvent(problem ingress.Problem) (reason, message string) {
+	if !problem.Blocking {
+		return problem.Reason, problem.Message
+	}
+	reason = reasonFailedBuild
+	switch problem.Reason {
+	case ingress.ReasonClassNotFound, ingress.ReasonClassParamsNotFound, ingress.ReasonNamespaceNotSelected:
+		reason = reasonFailedGroup
+	}
+	return reason, problem.Reason + ": " + problem.Message
 }
 
 // note notes the problems of the pass's group, as they are after it.

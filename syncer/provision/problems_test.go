@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/test/awssim"
 )
 
@@ -36,4 +37,22 @@ func TestProblems(t *testing.T) {
 		w.settle()
 		require.Empty(t, w.loop.Problems())
 	})
+}
+
+// Whoever has an alert on the controller's reasons keeps it.
+func TestReasonsOfEvents(t *testing.T) {
+	for reason, want := range map[string]string{
+		ingress.ReasonInvalidAnnotation:    "FailedBuildModel",
+		ingress.ReasonConflict:             "FailedBuildModel",
+		ingress.ReasonCertificateNotFound:  "FailedBuildModel",
+		ingress.ReasonClassNotFound:        "FailedLoadGroupID",
+		ingress.ReasonClassParamsNotFound:  "FailedLoadGroupID",
+		ingress.ReasonNamespaceNotSelected: "FailedLoadGroupID",
+	} {
+		got, message := inEvent(ingress.Problem{Reason: reason, Message: "why", Blocking: true})
+		require.Equal(t, want, got)
+		require.Equal(t, reason+": why", message)
+	}
+	got, message := inEvent(ingress.Problem{Reason: ingress.ReasonServiceNotFound, Message: "why"})
+	require.Equal(t, []string{ingress.ReasonServiceNotFound, "why"}, []string{got, message})
 }
