@@ -28,13 +28,14 @@ func TestTargetGroupReplacementDropsNothing(t *testing.T) {
 		change  func(*corev1.Service)
 		options awssim.Options
 		restart time.Duration // after the change; 0: never
+		latency time.Duration
 		parks   bool
 	}{
 		"made again":        {change: recreated},
 		"another port":      {change: otherPort},
 		"restart":           {change: otherPort, restart: 3 * time.Second},
 		"later restart":     {change: recreated, restart: 11 * time.Second},
-		"slow":              {change: recreated, options: awssim.Options{Latency: 100 * time.Millisecond}},
+		"slow":              {change: recreated, latency: 100 * time.Millisecond},
 		"weight 0 is idle":  {change: recreated, options: awssim.Options{Switches: awssim.Switches{IgnoreWeightZeroHealthCheck: true}}, parks: true},
 		"no room in action": {change: recreated, options: awssim.Options{Quotas: awssim.Quotas{GroupsPerLoadBalancer: 3}}},
 	}
@@ -42,6 +43,7 @@ func TestTargetGroupReplacementDropsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inTraffic(t, tt.options, func(w *traffic) {
 				t := w.t
+				w.wire.latency = tt.latency
 				w.deploy("echo0", "10.0.1.1", "10.0.2.1")
 				w.deploy("echo1", "10.0.1.2")
 				w.ingress("demo0", "first", nil, "echo0", "echo1")

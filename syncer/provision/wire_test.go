@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tgsync/tgsync/test/awssim"
 )
@@ -17,6 +18,9 @@ type wire struct {
 	next http.RoundTripper
 	sim  *awssim.Sim
 	way  failing
+	// latency of every request, half before and half after it takes effect. Unlike the
+	// simulator's it is the loop's alone: what a test reads, it reads at one moment.
+	latency time.Duration
 
 	mu   sync.Mutex // guards all below
 	n    int        // requests until now
@@ -59,8 +63,10 @@ func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if fault, ok := answers[way]; ok {
 		c.sim.Inject(fault)
 	}
+	time.Sleep(c.latency / 2)
 	resp, err := c.next.RoundTrip(r)
 	c.done()
+	time.Sleep(c.latency / 2)
 	if err == nil && (way == cutAfter || way == crash) {
 		_ = resp.Body.Close()
 		return nil, errReset
