@@ -326,3 +326,31 @@ func TestMovesWhileAnotherIsDeleted(t *testing.T) {
 		require.NotContains(t, strings.Join(w.said(), "\n"), "Failed")
 	})
 }
+
+// TestBadMemberWhileTheSchemeChanges: what stands of it is on the new load balancer, once.
+func TestBadMemberWhileTheSchemeChanges(t *testing.T) {
+	inTraffic(t, slowBalancers, func(w *traffic) {
+		t := w.t
+		shared := map[string]string{"group.name": "shop"}
+		w.deploy("echo1", "10.0.1.2")
+		w.ingress("demo0", "second", shared, "echo1")
+		host := w.settledWith(shared)
+		w.follow(host, "/echo1", "echo1")
+		w.annotate("second", map[string]string{"scheme": "internal", "healthcheck-interval-seconds": "soon"})
+		w.annotate("first", map[string]string{"scheme": "internal"})
+		w.live(4 * time.Minute)
+		both := w.account()
+		require.Equal(t, map[string]int{"security group": 1, "load balancer": 2, "target group": 4, "rule": 6}, kinds(both))
+		require.NotEqual(t, host, w.address("first"))
+		w.follow(w.address("first"), "/echo0", "echo0")
+		w.follow(w.address("second"), "/echo1", "echo1")
+		w.halt()
+		w.start()
+		w.live(10 * time.Second)
+		require.Equal(t, both, w.account())
+		w.unfollow(host, "/echo0")
+		w.unfollow(host, "/echo1")
+		w.live(linger)
+		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 2, "rule": 3}, kinds(w.account()))
+	})
+}

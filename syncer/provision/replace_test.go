@@ -258,3 +258,38 @@ func TestWeightedForwardKeepsItsRatio(t *testing.T) {
 	require.Equal(t, share("arn:newer", 80), got[0].Forward[0], "it has the old one's share")
 	require.Len(t, x.routes(m)[0].desired, 1)
 }
+
+// TestMemberTurnsBadWhileItsDefaultBackendIsReplaced: who waits is let go of, and comes
+// again when the member is good.
+func TestMemberTurnsBadWhileItsDefaultBackendIsReplaced(t *testing.T) {
+	inTraffic(t, awssim.Options{}, func(w *traffic) {
+		t := w.t
+		shared := map[string]string{"group.name": "shop"}
+		w.deploy("echo0", "10.0.1.1", "10.0.2.1")
+		w.deploy("echo1", "10.0.1.2")
+		w.ingress("demo0", "first", shared, "echo0")
+		w.ingress("demo0", "second", shared, "echo1")
+		w.update("demo0", "first", func(ing *networkingv1.Ingress) {
+			ing.Spec.DefaultBackend = &ing.Spec.Rules[0].HTTP.Paths[0].Backend
+		})
+		w.start()
+		w.live(2 * time.Minute)
+		host := w.address("first")
+		w.follow(host, "/echo0", "echo0")
+		w.follow(host, "/elsewhere", "echo0")
+		before := w.weights()
+		w.said()
+		w.change("echo0", func(svc *corev1.Service) { svc.Spec.Ports[0].TargetPort = intstr.FromInt32(1234) }) // nobody listens there
+		w.live(time.Minute)
+		w.annotate("first", map[string]string{"healthcheck-interval-seconds": "soon"})
+		w.live(replaceTimeout + time.Minute)
+		require.Equal(t, before, w.weights())
+		require.NotContains(t, strings.Join(w.said(), "\n"), "Failed")
+		w.change("echo0", func(svc *corev1.Service) { svc.Spec.Ports[0].TargetPort = intstr.FromInt32(9999) })
+		w.annotate("first", map[string]string{"healthcheck-interval-seconds": "10"})
+		w.live(2 * time.Minute)
+		require.NotEqual(t, before, w.weights())
+		w.live(6 * time.Minute)
+		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 2, "rule": 3}, kinds(w.account()))
+	})
+}

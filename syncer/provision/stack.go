@@ -91,14 +91,6 @@ func (st *stack) securityGroup(name string) *awsapi.SecurityGroup {
 	return nil
 }
 
-// scheme returns the scheme of the load balancer that stands, "" if none does.
-func (st *stack) scheme() string {
-	if len(st.balancers) == 0 {
-		return ""
-	}
-	return st.balancers[0].Scheme
-}
-
 // enterAttributes enters attributes that AWS has told or taken. None at all make a
 // new resource known, whose attributes nobody has set yet.
 func (st *stack) enterAttributes(arn string, attributes awsapi.Attributes) {
@@ -140,59 +132,6 @@ func (st *stack) holds(ing *networkingv1.Ingress) bool {
 		}
 	}
 	return false
-}
-
-// standing returns the rules as ingress.Build wants to see them: a listener's
-// default action is its rule 0.
-func (st *stack) standing() []ingress.StandingRule {
-	resources := map[string]string{}
-	for _, g := range st.targetGroups {
-		resources[g.ARN] = g.Tags[ingress.TagResource]
-	}
-	var rules []ingress.StandingRule
-	for _, b := range st.balancers {
-		for port, l := range b.listeners {
-			rules = append(rules, standingRule(port, &awsapi.Rule{Actions: l.DefaultActions}, resources))
-			for _, r := range l.rules {
-				if !isParking(r) {
-					rules = append(rules, standingRule(port, r, resources))
-				}
-			}
-		}
-	}
-	slices.SortFunc(rules, func(a, b ingress.StandingRule) int {
-		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Priority, b.Priority))
-	})
-	return rules
-}
-
-func standingRule(port int32, r *awsapi.Rule, resources map[string]string) ingress.StandingRule {
-	out := ingress.StandingRule{ARN: r.ARN, Port: port, Priority: r.Priority}
-	for _, c := range r.Conditions {
-		condition := ingress.Condition{Field: c.Field, Header: c.Header, Values: slices.Clone(c.Values)}
-		for _, q := range c.Queries {
-			condition.Queries = append(condition.Queries, ingress.QueryValue(q))
-		}
-		out.Conditions = append(out.Conditions, condition)
-	}
-	for _, a := range r.Actions {
-		for _, f := range a.Forward {
-			share := ingress.Share{TargetGroup: resources[f.ARN], Weight: f.Weight}
-			if share.TargetGroup == "" {
-				share.ARN = f.ARN
-			}
-			out.Action.Forward = append(out.Action.Forward, share)
-		}
-		out.Action.StickySeconds = a.StickySeconds
-		if a.Redirect != nil {
-			out.Action.Redirect = new(ingress.Redirect(*a.Redirect))
-		}
-		if f := a.FixedResponse; f != nil {
-			code, _ := strconv.Atoi(f.StatusCode)
-			out.Action.FixedResponse = &ingress.FixedResponse{StatusCode: code, ContentType: f.ContentType, MessageBody: f.MessageBody}
-		}
-	}
-	return out
 }
 
 // unresolvedError says that an action refers to a target group that could not be
@@ -263,7 +202,8 @@ func actionsKey(actions []awsapi.Action) string {
 	for _, a := range actions {
 		key := []string{a.Type}
 		if f := a.FixedResponse; f != nil {
-			key = append(key, f.StatusCode, f.ContentType, f.MessageBody)
+			// AWS answers with text/plain where nobody names a type, and may say so.
+			key = append(key, f.StatusCode, cmp.Or(f.ContentType, "text/plain"), f.MessageBody)
 		}
 		if r := a.Redirect; r != nil {
 			key = append(key, r.StatusCode, r.Protocol, r.Host, r.Port, r.Path, r.Query)
