@@ -42,6 +42,7 @@ type Listener struct {
 	ListenerArn string
 	Port        int
 	Protocol    string
+	Certificate string `xml:"Certificates>member>CertificateArn"` // the default one
 }
 
 // Rule is one rule of a listener. Its priority is "default" for the last one.
@@ -74,6 +75,14 @@ type TargetGroup struct {
 	TargetGroupArn  string
 	TargetGroupName string
 	HealthCheckPath string
+
+	HealthCheckPort            string
+	HealthCheckProtocol        string
+	HealthCheckIntervalSeconds int
+	HealthCheckTimeoutSeconds  int
+	HealthyThresholdCount      int
+	UnhealthyThresholdCount    int
+	HTTPCode                   string `xml:"Matcher>HttpCode"`
 }
 
 // Target is one registered target and what the load balancer thinks of it.
@@ -87,9 +96,22 @@ type Target struct {
 
 // SecurityGroup is one security group of the network.
 type SecurityGroup struct {
-	GroupID   string `xml:"groupId"`
-	GroupName string `xml:"groupName"`
+	GroupID   string    `xml:"groupId"`
+	GroupName string    `xml:"groupName"`
+	Inbound   []Inbound `xml:"ipPermissions>item"`
 }
+
+// Inbound is what a security group lets in: a range of ports, and who may.
+type Inbound struct {
+	Protocol string   `xml:"ipProtocol"`
+	FromPort int      `xml:"fromPort"`
+	ToPort   int      `xml:"toPort"`
+	CIDRs    []string `xml:"ipRanges>item>cidrIp"`
+	Groups   []string `xml:"groups>item>groupId"`
+}
+
+// Attribute is one attribute of a load balancer.
+type Attribute struct{ Key, Value string }
 
 // String is the condition as the AWS console shows it.
 func (c Condition) String() string {
@@ -118,6 +140,15 @@ func (a Account) LoadBalancers(ctx context.Context) ([]LoadBalancer, error) {
 		Members []LoadBalancer `xml:"DescribeLoadBalancersResult>LoadBalancers>member"`
 	}
 	err := a.elb(ctx, "DescribeLoadBalancers", nil, &out)
+	return out.Members, err
+}
+
+// Attributes lists the attributes of a load balancer.
+func (a Account) Attributes(ctx context.Context, loadBalancerArn string) ([]Attribute, error) {
+	var out struct {
+		Members []Attribute `xml:"DescribeLoadBalancerAttributesResult>Attributes>member"`
+	}
+	err := a.elb(ctx, "DescribeLoadBalancerAttributes", url.Values{"LoadBalancerArn": {loadBalancerArn}}, &out)
 	return out.Members, err
 }
 

@@ -133,9 +133,13 @@ func (v view) group(service string) (string, error) {
 }
 
 // awaitRules waits until the load balancer's listener has exactly these rules, in
-// this order, and the default rule, and shows them.
+// this order, and a default rule that answers 404, and shows them.
 func (d *demonstration) awaitRules(ctx context.Context, want ...rule) error {
-	want = append(want, rule{"", "404"})
+	return d.awaitAllRules(ctx, append(want, rule{"", "404"})...)
+}
+
+// awaitAllRules is the same with the default rule given, last.
+func (d *demonstration) awaitAllRules(ctx context.Context, want ...rule) error {
 	var seen view
 	err := await(ctx, fmt.Sprintf("%d rules", len(want)), func(ctx context.Context) (err error) {
 		if seen, err = d.look(ctx); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,7 +19,16 @@ import (
 const (
 	curlTimeout = 10 * time.Second
 	httpPort    = 80
+	httpsPort   = 443
 )
+
+// request is what is asked of a load balancer.
+type request struct {
+	dnsName string
+	port    int    // 0: 80
+	host    string // "": the load balancer's own name
+	path    string
+}
 
 // answer is what came back for a request, also byte by byte.
 type answer struct {
@@ -28,10 +38,10 @@ type answer struct {
 	raw    string // as on the wire, with \n for \r\n
 }
 
-// curl asks a load balancer, on a connection of its own as curl does. An empty host
-// stands for the load balancer's own name.
-func curl(ctx context.Context, stack *playground.Stack, dnsName, host, path string) (answer, error) {
-	conn, err := stack.DialContext(ctx, "tcp", net.JoinHostPort(dnsName, strconv.Itoa(httpPort)))
+// curl asks a load balancer, on a connection of its own as curl does.
+func curl(ctx context.Context, stack *playground.Stack, r request) (answer, error) {
+	port := cmp.Or(r.port, httpPort)
+	conn, err := stack.DialContext(ctx, "tcp", net.JoinHostPort(r.dnsName, strconv.Itoa(port)))
 	if err != nil {
 		return answer{}, err
 	}
@@ -39,11 +49,9 @@ func curl(ctx context.Context, stack *playground.Stack, dnsName, host, path stri
 	if err := conn.SetDeadline(time.Now().Add(curlTimeout)); err != nil {
 		return answer{}, err
 	}
-	if host == "" {
-		host = dnsName
-	}
-	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n", path, host)
-	if _, err := io.WriteString(conn, request); err != nil {
+	host := cmp.Or(r.host, r.dnsName)
+	text := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n", r.path, host)
+	if _, err := io.WriteString(conn, text); err != nil {
 		return answer{}, err
 	}
 	var raw bytes.Buffer

@@ -62,8 +62,15 @@ func (d *demonstration) play(ctx context.Context) error {
 		{"A second pod becomes a second target", d.scaleOut},
 		{"A pod that leaves is deregistered at once", d.scaleIn},
 		{"Rules per host", d.hostRules},
+		{"A default backend answers what no rule matches", d.defaultBackend},
+		{"A default backend that does not exist is a 503", d.wrongBackend},
+		{"Health checks are changed in place", d.healthChecks},
 		{"Two Ingresses share one load balancer", d.group},
 		{"One of them goes, the load balancer stays", d.deleteOne},
+		{"An Ingress without a class gets the default one", d.defaultClass},
+		{"An IngressClass of one's own", d.ownClass},
+		{"Three ports for two networks", d.accessControl},
+		{"Access logs and connection logs", d.logs},
 		{"The last one goes, and AWS is empty", d.deleteLast},
 	} {
 		d.headline(step.title)

@@ -14,8 +14,20 @@ import (
 type expectation struct {
 	host   string // empty: the load balancer's own name
 	path   string
+	port   int // 0: 80
 	status int
 	body   string
+}
+
+// url is what a person would type, with the load balancer's name.
+func (e expectation) url(dnsName string) string {
+	switch e.port {
+	case 0, httpPort:
+		return "http://" + dnsName + e.path
+	case httpsPort:
+		return "https://" + dnsName + e.path
+	}
+	return fmt.Sprintf("http://%s:%d%s", dnsName, e.port, e.path)
 }
 
 func echoes(path, name string) expectation {
@@ -28,9 +40,12 @@ func (d *demonstration) expect(ctx context.Context, want expectation) error {
 	if want.host != "" {
 		option = "-H 'Host: " + want.host + "' "
 	}
-	d.command("curl %shttp://%s%s", option, d.dnsName, want.path)
+	if want.port == httpsPort {
+		option += "--cacert ca.pem "
+	}
+	d.command("curl %s%s", option, want.url(d.dnsName))
 	return await(ctx, fmt.Sprintf("%d %q at %s%s", want.status, want.body, want.host, want.path), func(ctx context.Context) error {
-		got, err := curl(ctx, d.stack, d.dnsName, want.host, want.path)
+		got, err := curl(ctx, d.stack, request{dnsName: d.dnsName, port: want.port, host: want.host, path: want.path})
 		if err != nil {
 			return err
 		}
@@ -60,7 +75,7 @@ func notFoundHead() []string {
 
 func (d *demonstration) notFound(ctx context.Context) error {
 	d.command("curl -i http://%s/", d.dnsName)
-	got, err := curl(ctx, d.stack, d.dnsName, "", "/")
+	got, err := curl(ctx, d.stack, request{dnsName: d.dnsName, path: "/"})
 	if err != nil {
 		return err
 	}
@@ -82,7 +97,7 @@ func (d *demonstration) rotation(ctx context.Context, path string, pods int) err
 	return await(ctx, fmt.Sprintf("%d pods in rotation", pods), func(ctx context.Context) error {
 		answers := map[string]int{}
 		for range rounds {
-			got, err := curl(ctx, d.stack, d.dnsName, "", path)
+			got, err := curl(ctx, d.stack, request{dnsName: d.dnsName, path: path})
 			if err != nil {
 				return err
 			}

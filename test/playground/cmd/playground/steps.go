@@ -203,6 +203,9 @@ func (d *demonstration) deleteOne(ctx context.Context) error {
 }
 
 func (d *demonstration) deleteLast(ctx context.Context) error {
+	if err := d.deleteIngress(ctx, "demo1", "ingress-demo1"); err != nil {
+		return err
+	}
 	if err := d.deleteIngress(ctx, "demo0", "ingress-demo0"); err != nil {
 		return err
 	}
