@@ -81,6 +81,10 @@ func (s *Stack) startAWS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What ACM has for the hosts of the examples.
+	if _, err := sim.AddCertificate(awssim.Certificate{Names: []string{"host.com", "*.host.com"}}); err != nil {
+		return err
+	}
 	var lc net.ListenConfig
 	lis, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -46,6 +47,13 @@ func curl(ctx context.Context, stack *playground.Stack, r request) (answer, erro
 		return answer{}, err
 	}
 	defer conn.Close() //nolint:errcheck // the answer has been read
+	if port == httpsPort {
+		roots, err := stack.Sim().RootCAs()
+		if err != nil {
+			return answer{}, err
+		}
+		conn = tls.Client(conn, &tls.Config{ServerName: cmp.Or(r.host, r.dnsName), RootCAs: roots, MinVersion: tls.VersionTLS12})
+	}
 	if err := conn.SetDeadline(time.Now().Add(curlTimeout)); err != nil {
 		return answer{}, err
 	}
