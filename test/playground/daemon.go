@@ -187,8 +187,7 @@ func (d *Daemon) env(kubeconfig string) []string {
 		"POD_NAME=" + d.Name(),
 		"POD_NAMESPACE=" + daemonName,
 		"AWS_REGION=" + Region,
-		"AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=" + s.awsEndpoint,
-		"AWS_ENDPOINT_URL_EC2=" + s.awsEndpoint,
+		"AWS_ENDPOINT_URL=" + s.awsEndpoint, // of every service: nothing ever calls AWS itself
 		"AWS_ACCESS_KEY_ID=" + d.AccessKeyID(),
 		"AWS_SECRET_ACCESS_KEY=" + SecretAccessKey,
 		"AWS_SESSION_TOKEN=" + SessionToken,
