@@ -85,6 +85,11 @@ func (s *Stack) startAWS(ctx context.Context) error {
 	if _, err := sim.AddCertificate(awssim.Certificate{Names: []string{"host.com", "*.host.com"}}); err != nil {
 		return err
 	}
+	for _, i := range s.network.interfaces() {
+		if err := sim.SetInterface(i); err != nil {
+			return err
+		}
+	}
 	var lc net.ListenConfig
 	lis, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

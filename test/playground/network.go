@@ -91,7 +91,7 @@ func (n network) vpc(cluster string) awssim.VPC {
 	v := awssim.VPC{ID: VPCID, CIDRs: []string{n.cidr().String()}, Tags: map[string]string{"Name": cluster}}
 	for i, z := range zones() {
 		v.Subnets = append(v.Subnets, awssim.Subnet{
-			ID:     fmt.Sprintf("subnet-0b7d94c2e15f8a6%02d", i+1),
+			ID:     subnetID(i),
 			Zone:   z.name,
 			CIDR:   fmt.Sprintf("10.%d.%d.0/18", n, z.third),
 			Public: true,
@@ -128,13 +128,29 @@ func (n network) nodes() []*corev1.Node {
 			Spec: corev1.NodeSpec{
 				PodCIDR:    cidr,
 				PodCIDRs:   []string{cidr},
-				ProviderID: fmt.Sprintf("aws:///%s/i-0e3f7a15c86b4d2%02d", z.name, i+1),
+				ProviderID: "aws:///" + z.name + "/" + instanceID(i),
 			},
 			Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: ip}}},
 		})
 	}
 	return nodes
 }
+
+// interfaces are those of the nodes: each has a block of addresses for its pods.
+func (n network) interfaces() []awssim.Interface {
+	var all []awssim.Interface
+	for i, node := range n.nodes() {
+		all = append(all, awssim.Interface{
+			ID: fmt.Sprintf("eni-0a94c6e2f1d83b7%02d", i+1), SubnetID: subnetID(i), InstanceID: instanceID(i),
+			Addresses: []string{node.Status.Addresses[0].Address}, Prefixes: node.Spec.PodCIDRs,
+		})
+	}
+	return all
+}
+
+func subnetID(i int) string { return fmt.Sprintf("subnet-0b7d94c2e15f8a6%02d", i+1) }
+
+func instanceID(i int) string { return fmt.Sprintf("i-0e3f7a15c86b4d2%02d", i+1) }
 
 // label is the network as the value of nodeLabel.
 func (n network) label() string { return fmt.Sprintf("10.%d", n) }
