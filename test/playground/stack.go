@@ -129,6 +129,9 @@ func (s *Stack) stop() error {
 // control plane that ended by itself.
 func (s *Stack) Failed() <-chan error { return s.failed }
 
+// ClusterName is what the daemon calls the cluster.
+func (s *Stack) ClusterName() string { return s.opts.ClusterName }
+
 // Dir is where state and logs are.
 func (s *Stack) Dir() string { return s.dir }
 

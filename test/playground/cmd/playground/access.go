@@ -33,7 +33,7 @@ func (d *demonstration) accessControl(ctx context.Context) error {
 	}
 	d.table(rows)
 	for _, want := range []expectation{
-		{host: "echo0.host.com", path: "/echo0", status: http.StatusOK, body: "echo0\n"},
+		atHost("echo0.host.com", "echo0"),
 		{host: "echo0.host.com", path: "/echo0", port: httpsPort, status: http.StatusOK, body: "echo0\n"},
 		{host: "echo1.host.com", path: "/echo1", port: 8000, status: http.StatusOK, body: "echo1\n"},
 	} {
@@ -44,10 +44,9 @@ func (d *demonstration) accessControl(ctx context.Context) error {
 	return nil
 }
 
-// opened returns what the managed security group of the account's only load balancer
-// lets in.
+// opened returns what the managed security group of the load balancer lets in.
 func (d *demonstration) opened(ctx context.Context) ([]string, error) {
-	balancers, err := d.account.LoadBalancers(ctx)
+	balancer, err := d.balancer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -55,12 +54,9 @@ func (d *demonstration) opened(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(balancers) != 1 {
-		return nil, fmt.Errorf("%d load balancers", len(balancers))
-	}
 	var opened []string
 	for _, g := range groups {
-		if slices.Contains(balancers[0].SecurityGroups, g.GroupID) {
+		if slices.Contains(balancer.SecurityGroups, g.GroupID) {
 			opened = append(opened, inWords(g.Inbound)...)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // awaitAddress waits until an Ingress has the address of a load balancer of that
-// name, which is the only one of the account, and shows both.
+// name, and shows it. Requests go there from now on.
 func (d *demonstration) awaitAddress(ctx context.Context, namespace, ingress, balancer string) error {
 	err := await(ctx, "the address of "+ingress, func(ctx context.Context) error {
 		object, err := d.stack.Clientset().NetworkingV1().Ingresses(namespace).Get(ctx, ingress, metav1.GetOptions{})
@@ -26,11 +26,13 @@ func (d *demonstration) awaitAddress(ctx context.Context, namespace, ingress, ba
 		if err != nil {
 			return err
 		}
-		if len(status) != 1 || len(all) != 1 || all[0].LoadBalancerName != balancer || status[0].Hostname != all[0].DNSName {
-			return fmt.Errorf("the Ingress has %v, AWS has %+v", status, all)
+		for _, b := range all {
+			if b.LoadBalancerName == balancer && len(status) == 1 && status[0].Hostname == b.DNSName {
+				d.dnsName = b.DNSName
+				return nil
+			}
 		}
-		d.dnsName = all[0].DNSName
-		return nil
+		return fmt.Errorf("the Ingress has %v, AWS has %+v", status, all)
 	})
 	if err != nil {
 		return err
@@ -58,21 +60,32 @@ func hostRule(host, service string) rule {
 	return rule{"host-header is " + host + " and " + r.conditions, service}
 }
 
-// view is what AWS says about the account's only load balancer.
+// balancer returns the load balancer whose address the Ingresses have now.
+func (d *demonstration) balancer(ctx context.Context) (playground.LoadBalancer, error) {
+	all, err := d.account.LoadBalancers(ctx)
+	if err != nil {
+		return playground.LoadBalancer{}, err
+	}
+	for _, b := range all {
+		if b.DNSName == d.dnsName {
+			return b, nil
+		}
+	}
+	return playground.LoadBalancer{}, fmt.Errorf("no load balancer is %s", d.dnsName)
+}
+
+// view is what AWS says about that load balancer.
 type view struct {
 	rules  []playground.Rule
 	groups map[string]string // names of target groups by ARN
 }
 
 func (d *demonstration) look(ctx context.Context) (view, error) {
-	balancers, err := d.account.LoadBalancers(ctx)
+	balancer, err := d.balancer(ctx)
 	if err != nil {
 		return view{}, err
 	}
-	if len(balancers) != 1 {
-		return view{}, fmt.Errorf("%d load balancers", len(balancers))
-	}
-	listeners, err := d.account.Listeners(ctx, balancers[0].LoadBalancerArn)
+	listeners, err := d.account.Listeners(ctx, balancer.LoadBalancerArn)
 	if err != nil {
 		return view{}, err
 	}

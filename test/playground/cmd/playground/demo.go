@@ -34,6 +34,7 @@ type demonstration struct {
 func demo(ctx context.Context, o playground.Options) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
+	o.DaemonEnv = daemonEnv()
 	begin := time.Now()
 	colour := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""
 	view := &screen{out: os.Stdout, colour: colour}
@@ -47,7 +48,7 @@ func demo(ctx context.Context, o playground.Options) error {
 		return err
 	}
 	view.print("")
-	view.say("every step did what it should, and nothing is left; %.1f s all told", time.Since(begin).Seconds())
+	view.say("every step did what it should; %.1f s all told", time.Since(begin).Seconds())
 	return nil
 }
 
@@ -71,7 +72,7 @@ func (d *demonstration) play(ctx context.Context) error {
 		{"An IngressClass of one's own", d.ownClass},
 		{"Three ports for two networks", d.accessControl},
 		{"Access logs and connection logs", d.logs},
-		{"The last one goes, and AWS is empty", d.deleteLast},
+		{"The last one goes, and AWS is empty but for a security group", d.deleteLast},
 	} {
 		d.headline(step.title)
 		if err := step.do(ctx); err != nil {

@@ -27,7 +27,7 @@ func (d *demonstration) defaultBackend(ctx context.Context) error {
 	if err := d.apply(ctx, "ingress-default-backend.yaml", 1); err != nil {
 		return err
 	}
-	if err := d.awaitAddress(ctx, "demo0", "ingress-demo0", "ingress-demo0"); err != nil {
+	if err := d.move(ctx, "ingress-demo0", atHost("echo0.host.com", "echo0"), echoes("/echo0", "echo0")); err != nil {
 		return err
 	}
 	if err := d.awaitAllRules(ctx, byPath("defaultb")...); err != nil {
@@ -90,18 +90,15 @@ func (d *demonstration) healthChecks(ctx context.Context) error {
 	return d.expect(ctx, echoes("/echo0", "echo0"))
 }
 
-// attributes waits until the account's only load balancer has these attributes, and
+// attributes waits until the load balancer has these attributes, and
 // shows them.
 func (d *demonstration) attributes(ctx context.Context, want ...playground.Attribute) error {
 	err := await(ctx, "the attributes of the load balancer", func(ctx context.Context) error {
-		balancers, err := d.account.LoadBalancers(ctx)
+		balancer, err := d.balancer(ctx)
 		if err != nil {
 			return err
 		}
-		if len(balancers) != 1 {
-			return fmt.Errorf("%d load balancers", len(balancers))
-		}
-		have, err := d.account.Attributes(ctx, balancers[0].LoadBalancerArn)
+		have, err := d.account.Attributes(ctx, balancer.LoadBalancerArn)
 		if err != nil {
 			return err
 		}

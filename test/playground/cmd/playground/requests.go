@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,30 +13,39 @@ import (
 
 // expectation is a request and its answer.
 type expectation struct {
-	host   string // empty: the load balancer's own name
-	path   string
-	port   int // 0: 80
-	status int
-	body   string
+	dnsName string // "": the address that the Ingresses have now
+	host    string // "": the load balancer's own name
+	path    string
+	port    int // 0: 80
+	status  int
+	body    string
 }
 
 // url is what a person would type, with the load balancer's name.
-func (e expectation) url(dnsName string) string {
+func (e expectation) url() string {
 	switch e.port {
 	case 0, httpPort:
-		return "http://" + dnsName + e.path
+		return "http://" + e.dnsName + e.path
 	case httpsPort:
-		return "https://" + dnsName + e.path
+		return "https://" + e.dnsName + e.path
 	}
-	return fmt.Sprintf("http://%s:%d%s", dnsName, e.port, e.path)
+	return fmt.Sprintf("http://%s:%d%s", e.dnsName, e.port, e.path)
 }
 
 func echoes(path, name string) expectation {
 	return expectation{path: path, status: http.StatusOK, body: name + "\n"}
 }
 
+// atHost is the same at a host of its own.
+func atHost(host, name string) expectation {
+	e := echoes("/"+name, name)
+	e.host = host
+	return e
+}
+
 // expect asks until the answer is the right one, and shows it.
 func (d *demonstration) expect(ctx context.Context, want expectation) error {
+	want.dnsName = cmp.Or(want.dnsName, d.dnsName)
 	option := ""
 	if want.host != "" {
 		option = "-H 'Host: " + want.host + "' "
@@ -43,9 +53,9 @@ func (d *demonstration) expect(ctx context.Context, want expectation) error {
 	if want.port == httpsPort {
 		option += "--cacert ca.pem "
 	}
-	d.command("curl %s%s", option, want.url(d.dnsName))
+	d.command("curl %s%s", option, want.url())
 	return await(ctx, fmt.Sprintf("%d %q at %s%s", want.status, want.body, want.host, want.path), func(ctx context.Context) error {
-		got, err := curl(ctx, d.stack, request{dnsName: d.dnsName, port: want.port, host: want.host, path: want.path})
+		got, err := curl(ctx, d.stack, request{dnsName: want.dnsName, port: want.port, host: want.host, path: want.path})
 		if err != nil {
 			return err
 		}

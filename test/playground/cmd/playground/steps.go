@@ -142,8 +142,8 @@ func (d *demonstration) hostRules(ctx context.Context) error {
 	if err := d.apply(ctx, "ingress-hosts.yaml", 1); err != nil {
 		return err
 	}
-	d.say("group.name moves the Ingress to the load balancer of its group; the old one is deleted")
-	if err := d.awaitAddress(ctx, "demo0", "ingress-demo0", "ingress-demo"); err != nil {
+	d.say("group.name moves the Ingress to the load balancer of its group")
+	if err := d.move(ctx, "ingress-demo", echoes("/echo0", "echo0"), atHost("echo0.host.com", "echo0")); err != nil {
 		return err
 	}
 	if err := d.awaitRules(ctx, hostRule("echo0.host.com", "echo0"), hostRule("echo1.host.com", "echo1")); err != nil {
@@ -153,8 +153,8 @@ func (d *demonstration) hostRules(ctx context.Context) error {
 		return err
 	}
 	for _, want := range []expectation{
-		{host: "echo0.host.com", path: "/echo0", status: http.StatusOK, body: "echo0\n"},
-		{host: "echo1.host.com", path: "/echo1", status: http.StatusOK, body: "echo1\n"},
+		atHost("echo0.host.com", "echo0"),
+		atHost("echo1.host.com", "echo1"),
 		{host: "echo1.host.com", path: "/echo0", status: http.StatusNotFound},
 		{path: "/echo0", status: http.StatusNotFound},
 	} {
@@ -167,6 +167,9 @@ func (d *demonstration) hostRules(ctx context.Context) error {
 
 func (d *demonstration) group(ctx context.Context) error {
 	if err := d.apply(ctx, "ingress-group.yaml", 2); err != nil {
+		return err
+	}
+	if err := d.move(ctx, "ingress-demo", echoes("/echo0", "echo0"), echoes("/echo1", "echo1")); err != nil {
 		return err
 	}
 	if err := d.awaitAddress(ctx, "demo1", "ingress-demo1", "ingress-demo"); err != nil {
@@ -215,7 +218,7 @@ func (d *demonstration) deleteLast(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return differ("AWS", what, []string{"load balancers: 0", "target groups: 0", "security groups: 0"})
+		return differ("AWS", what, []string{"load balancers: []", "target groups: []", "security groups: [" + d.backendGroup() + "]"})
 	})
 	if err != nil {
 		return err
@@ -224,28 +227,8 @@ func (d *demonstration) deleteLast(ctx context.Context) error {
 	for _, line := range what {
 		d.print(line)
 	}
+	d.say("pods let load balancers in by that group: it goes when no rule has been needed for a minute")
 	return nil
-}
-
-// inventory counts what the daemon can make.
-func (d *demonstration) inventory(ctx context.Context) ([]string, error) {
-	balancers, err := d.account.LoadBalancers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := d.account.TargetGroups(ctx)
-	if err != nil {
-		return nil, err
-	}
-	security, err := d.account.SecurityGroups(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return []string{
-		fmt.Sprintf("load balancers: %d", len(balancers)),
-		fmt.Sprintf("target groups: %d", len(groups)),
-		fmt.Sprintf("security groups: %d", len(security)),
-	}, nil
 }
 
 // endpointsPath is the Endpoints object of the Service that is scaled.
