@@ -2,32 +2,40 @@ package rehearsal
 
 import (
 	"context"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
 	"github.com/tgsync/tgsync/awsapi"
-	"github.com/tgsync/tgsync/syncer/target"
 )
 
 // Prefix begins the ARN or ID of what was made in a rehearsal.
 const Prefix = "rehearsed-"
 
-// made counts what was made, so that no two have one name.
+// SecurityGroup begins the ID of a security group that was made in a rehearsal. Its name
+// follows.
+const SecurityGroup = Prefix + "security-group-"
+
+// made counts what was made and has no name, so that no two have one ARN.
 var made atomic.Int64
 
-func newID(kind string) string { return Prefix + kind + "-" + strconv.FormatInt(made.Add(1), 10) }
+// newID is the same for what is made again under the same name: who rehearses for long
+// reads again what AWS holds, and finds once more that it is not there.
+func newID(kind, name string) string { return Prefix + kind + "-" + name }
 
 // isMade reports whether something exists in the rehearsal only.
 func isMade(id string) bool { return strings.HasPrefix(id, Prefix) }
 
 // ELB reads from AWS and changes nothing.
-type ELB struct{ *awsapi.ELB }
+type ELB struct {
+	*awsapi.ELB
+	// Targets are what is believed of targets. Nil: nothing, and reads show what AWS has.
+	Targets *Targets
+}
 
 // CreateLoadBalancer returns a load balancer that is active at once.
 func (ELB) CreateLoadBalancer(_ context.Context, lb awsapi.LoadBalancer) (awsapi.LoadBalancer, error) {
-	lb.ARN, lb.State = newID("load-balancer"), "active"
+	lb.ARN, lb.State = newID("load-balancer", lb.Name), "active"
 	lb.DNSName = lb.ARN + ".invalid" // the top-level domain that can never be (RFC 2606)
 	return lb, nil
 }
@@ -57,7 +65,7 @@ func (e ELB) DescribeLoadBalancerAttributes(ctx context.Context, arn string) (aw
 
 // CreateListener returns a listener.
 func (ELB) CreateListener(_ context.Context, l awsapi.Listener) (awsapi.Listener, error) {
-	l.ARN = newID("listener")
+	l.ARN = newID("listener", l.LoadBalancerARN+"-"+strconv.Itoa(int(l.Port)))
 	return l, nil
 }
 
@@ -102,7 +110,7 @@ func (e ELB) DescribeListenerCertificates(ctx context.Context, listenerARN strin
 
 // CreateRule returns a rule.
 func (ELB) CreateRule(_ context.Context, _ string, r awsapi.Rule) (awsapi.Rule, error) {
-	r.ARN = newID("rule")
+	r.ARN = newID("rule", strconv.FormatInt(made.Add(1), 10))
 	return r, nil
 }
 
@@ -125,7 +133,7 @@ func (e ELB) DescribeRules(ctx context.Context, listenerARN string) ([]awsapi.Ru
 
 // CreateTargetGroup returns a target group.
 func (ELB) CreateTargetGroup(_ context.Context, g awsapi.TargetGroup) (awsapi.TargetGroup, error) {
-	g.ARN = newID("target-group")
+	g.ARN = newID("target-group", g.Name)
 	return g, nil
 }
 
@@ -163,28 +171,12 @@ func (e ELB) DescribeTags(ctx context.Context, arns []string) (map[string]awsapi
 	return e.ELB.DescribeTags(ctx, standing)
 }
 
-// RegisterTargets does nothing.
-func (ELB) RegisterTargets(context.Context, string, []target.Target, func(netip.Addr) string) error {
-	return nil
-}
-
-// DeregisterTargets does nothing.
-func (ELB) DeregisterTargets(context.Context, string, []target.Target) error { return nil }
-
-// DescribeTargetHealth reads it, but for what was made.
-func (e ELB) DescribeTargetHealth(ctx context.Context, arn string) ([]awsapi.TargetHealth, error) {
-	if isMade(arn) {
-		return nil, nil
-	}
-	return e.ELB.DescribeTargetHealth(ctx, arn)
-}
-
 // EC2 reads from AWS and changes nothing.
 type EC2 struct{ *awsapi.EC2 }
 
 // CreateSecurityGroup returns an ID.
-func (EC2) CreateSecurityGroup(context.Context, awsapi.SecurityGroup) (string, error) {
-	return newID("security-group"), nil
+func (EC2) CreateSecurityGroup(_ context.Context, g awsapi.SecurityGroup) (string, error) {
+	return SecurityGroup + g.Name, nil
 }
 
 // DeleteSecurityGroup does nothing.

@@ -39,7 +39,7 @@ func clients(t *testing.T) (*house, ELB, EC2) {
 	h := &house{}
 	c, err := awsapi.New(t.Context(), awsapi.Options{HTTPClient: h})
 	require.NoError(t, err)
-	return h, ELB{c.ELB}, EC2{c.EC2}
+	return h, ELB{ELB: c.ELB}, EC2{c.EC2}
 }
 
 // Every method that is no read is one of the rehearsal's own: none gets through.
