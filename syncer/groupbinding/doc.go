@@ -8,6 +8,7 @@
 //	accounts.go the finder of our own account, and of each role's beside the passes
 //	judge.go   objects and groups -> verdicts, pure: bind, empty, let go, remove, and what to say
 //	loop.go    one pass after another: look up, judge, show bindings, act
+//	once.go    one look at all objects, for tgsync plan
 //	act.go     finalizers, conditions, events
 //	ledger.go  which targets of a shared group are this cluster's
 //	board.go   these bindings and the provisioner's, as one source for the syncer

@@ -18,8 +18,8 @@ type Outcome struct {
 }
 
 // Once makes one pass over every group, in the order of their names, and returns what
-// each did. The caches must be full. With clients that only pretend to write (package
-// rehearsal), it is what Run would do next.
+// each did. Bindings, Missing and Needs show it, too. The caches must be full. With
+// clients that only pretend to write (package rehearsal), it is what Run would do next.
 func (l *Loop) Once(ctx context.Context) ([]Outcome, error) {
 	l.regroup()
 	if err := l.inventory.load(ctx, l.balancerNames()); err != nil {
@@ -27,14 +27,21 @@ func (l *Loop) Once(ctx context.Context) ([]Outcome, error) {
 	}
 	l.read.Store(true)
 	var outcomes []Outcome
+	ended := true
 	for _, g := range *l.groups.Load() {
 		p := l.newPass(g)
 		o := Outcome{Group: g.ID.String()}
 		p.told = func(step string) { o.Steps = append(o.Steps, step) }
 		o.Err = p.run(ctx)
 		o.Waiting = o.Err != nil && isWaiting(o.Err)
-		o.Problems = p.model.Problems
+		if p.model != nil { // it was built
+			o.Problems = p.model.Problems
+		}
+		ended = ended && (o.Err == nil || o.Waiting)
 		outcomes = append(outcomes, o)
+	}
+	if ended {
+		l.needs.Complete() // and if not, nobody is to take what is missing for unneeded
 	}
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return cmp.Compare(a.Group, b.Group) })
 	return outcomes, ctx.Err()

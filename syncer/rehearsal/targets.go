@@ -38,11 +38,11 @@ func (e ELB) DescribeTargetHealth(ctx context.Context, arn string) ([]awsapi.Tar
 	if isMade(arn) {
 		return e.Targets.over(arn, nil), nil
 	}
-	real, err := e.ELB.DescribeTargetHealth(ctx, arn)
+	actual, err := e.ELB.DescribeTargetHealth(ctx, arn)
 	if err != nil {
 		return nil, err
 	}
-	return e.Targets.over(arn, real), nil
+	return e.Targets.over(arn, actual), nil
 }
 
 func (t *Targets) believe(arn string, targets []target.Target, registered bool) {
@@ -79,7 +79,7 @@ func (t *Targets) over(arn string, shown []awsapi.TargetHealth) []awsapi.TargetH
 	stands := map[target.Target]bool{}
 	var over []awsapi.TargetHealth
 	for _, h := range shown {
-		stands[h.Target] = h.State != stateDraining
+		stands[h.Target] = h.State != awsapi.StateDraining
 		if registered, ok := believed[h.Target]; !ok || registered == stands[h.Target] {
 			over = append(over, h)
 		}
@@ -87,7 +87,7 @@ func (t *Targets) over(arn string, shown []awsapi.TargetHealth) []awsapi.TargetH
 	maps.DeleteFunc(believed, func(one target.Target, registered bool) bool { return registered == stands[one] })
 	for _, one := range slices.SortedFunc(maps.Keys(believed), target.Target.Compare) {
 		if believed[one] {
-			over = append(over, awsapi.TargetHealth{Target: one, State: stateHealthy})
+			over = append(over, awsapi.TargetHealth{Target: one, State: awsapi.StateHealthy})
 		}
 	}
 	if len(believed) == 0 {
@@ -95,9 +95,3 @@ func (t *Targets) over(arn string, shown []awsapi.TargetHealth) []awsapi.TargetH
 	}
 	return over
 }
-
-// AWS's words for states of targets.
-const (
-	stateHealthy  = "healthy"
-	stateDraining = "draining"
-)

@@ -13,7 +13,7 @@ import (
 )
 
 // inAccount returns a rehearsing and a real client of the same account, and a target group.
-func inAccount(t *testing.T) (rehearsing ELB, real *awsapi.ELB, arn string) {
+func inAccount(t *testing.T) (rehearsing ELB, actual *awsapi.ELB, arn string) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_REGION": "ap-northeast-3", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
@@ -56,12 +56,12 @@ func shows(t *testing.T, read func() ([]awsapi.TargetHealth, error)) map[string]
 // What is registered and deregistered shows in what is read, until AWS says so itself,
 // and AWS has nothing of it.
 func TestTargetsAreBelieved(t *testing.T) {
-	rehearsing, real, arn := inAccount(t)
+	rehearsing, actual, arn := inAccount(t)
 	read := func() map[string]string {
 		return shows(t, func() ([]awsapi.TargetHealth, error) { return rehearsing.DescribeTargetHealth(t.Context(), arn) })
 	}
 	stands := parsed(t, "10.0.0.1:80", "10.0.0.2:80")
-	require.NoError(t, real.RegisterTargets(t.Context(), arn, stands, nil))
+	require.NoError(t, actual.RegisterTargets(t.Context(), arn, stands, nil))
 	before := read()
 	require.Len(t, before, 2)
 
@@ -70,12 +70,12 @@ func TestTargetsAreBelieved(t *testing.T) {
 	want := map[string]string{"10.0.0.2:80": before["10.0.0.2:80"], "10.0.0.3:80": "healthy"}
 	require.Equal(t, want, read())
 	require.Equal(t, want, read(), "and again")
-	require.Equal(t, before, shows(t, func() ([]awsapi.TargetHealth, error) { return real.DescribeTargetHealth(t.Context(), arn) }))
+	require.Equal(t, before, shows(t, func() ([]awsapi.TargetHealth, error) { return actual.DescribeTargetHealth(t.Context(), arn) }))
 
 	// Somebody else does the same.
-	require.NoError(t, real.RegisterTargets(t.Context(), arn, parsed(t, "10.0.0.3:80"), nil))
+	require.NoError(t, actual.RegisterTargets(t.Context(), arn, parsed(t, "10.0.0.3:80"), nil))
 	require.NotEqual(t, "healthy", read()["10.0.0.3:80"], "AWS's word counts")
-	require.NoError(t, real.DeregisterTargets(t.Context(), arn, parsed(t, "10.0.0.3:80")))
+	require.NoError(t, actual.DeregisterTargets(t.Context(), arn, parsed(t, "10.0.0.3:80")))
 	require.NotContains(t, []string{"healthy", "initial"}, read()["10.0.0.3:80"], "what AWS took over is no belief any more")
 	require.NotContains(t, read(), "10.0.0.1:80")
 	require.NoError(t, rehearsing.RegisterTargets(t.Context(), arn, stands[:1], nil))

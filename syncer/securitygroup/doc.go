@@ -9,6 +9,7 @@
 //	groups.go      the security groups of the VPC, with their rules and tags
 //	loop.go        one pass after another: look up, plan, open, close, tell
 //	apply.go       opening and closing, and the end of the backend group
+//	foresee.go     what all of that would come to, for tgsync plan
 //	backend.go     the backend group, made by the first load balancer that needs it
 //
 // The backend group has no rules of its own. Rules of pods' groups name it, so that a new

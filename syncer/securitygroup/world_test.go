@@ -274,9 +274,8 @@ func (w *world) start() {
 	w.run()
 }
 
-func (w *world) run() {
-	ctx, cancel := context.WithCancel(w.t.Context())
-	w.loop = New(Options{
+func (w *world) newLoop() *Loop {
+	return New(Options{
 		EC2: w.aws, VPCID: vpcID, Cluster: cluster, Sources: []Source{w.boards[0], w.boards[1]}, Synced: func() bool { return true },
 		Pods: func(n Need) []Pod {
 			w.mu.Lock()
@@ -291,6 +290,11 @@ func (w *world) run() {
 		},
 		Backend: w.backend, TargetTags: w.tags, AuditInterval: time.Hour, Events: recorder{w}, Log: slog.New(slog.DiscardHandler),
 	})
+}
+
+func (w *world) run() {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	w.loop = w.newLoop()
 	ended := make(chan error, 1)
 	go func() { ended <- w.loop.Run(ctx) }()
 	w.stop = func() {
