@@ -369,27 +369,6 @@ func (p *pass) tell(ingresses []*networkingv1.Ingress, kind, reason, message str
 	}
 }
 
-// tellProblems warns the owners of problems that they have not been told of.
-func (p *pass) tellProblems() {
-	now := map[types.NamespacedName]string{}
-	for _, problem := range p.model.Problems {
-		now[problem.Ingress] += problem.Reason + " " + problem.Message + "\n"
-	}
-	for _, ing := range p.group.Members {
-		key := types.NamespacedName{Namespace: ing.Namespace, Name: ing.Name}
-		if now[key] == p.state.problems[key] {
-			continue
-		}
-		for _, problem := range p.model.Problems {
-			if problem.Ingress == key {
-				reason, message := inEvent(problem)
-				p.o.Events.Event(ing, corev1.EventTypeWarning, reason, message)
-			}
-		}
-	}
-	p.state.problems = now
-}
-
 // hash is equal for two models if they ask for the same.
 func hash(m *ingress.Model) string {
 	plain := *m

@@ -1,6 +1,11 @@
 package provision
 
-import "github.com/tgsync/tgsync/syncer/ingress"
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tgsync/tgsync/syncer/ingress"
+)
 
 // Problems returns how many problems the Ingresses have now, by their reasons: what cannot be used of what they ask for, and what has failed.
 func (l *Loop) Problems() map[string]int {
@@ -13,6 +18,27 @@ func (l *Loop) Problems() map[string]int {
 		}
 	}
 	return all
+}
+
+// tellProblems warns the owners of problems that they have not been told of.
+func (p *pass) tellProblems() {
+	now := map[types.NamespacedName]string{}
+	for _, problem := range p.model.Problems {
+		now[problem.Ingress] += problem.Reason + " " + problem.Message + "\n"
+	}
+	for _, ing := range p.group.Members {
+		key := types.NamespacedName{Namespace: ing.Namespace, Name: ing.Name}
+		if now[key] == p.state.problems[key] {
+			continue
+		}
+		for _, problem := range p.model.Problems {
+			if problem.Ingress == key {
+				reason, message := inEvent(problem)
+				p.o.Events.Event(ing, corev1.EventTypeWarning, reason, message)
+			}
+		}
+	}
+	p.state.problems = now
 }
 
 // inEvent returns the reason and the message of the event that tells of a problem. What
