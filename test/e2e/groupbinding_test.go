@@ -62,17 +62,10 @@ func (w *world) hasTargets(arn, ns, service string, pods int) {
 				return err
 			}
 		}
-		rows, err := w.Account().Targets(ctx, arn)
+		have, err := w.registered(ctx, arn)
 		if err != nil {
 			return err
 		}
-		have := []string{}
-		for _, row := range rows {
-			if row.State != "draining" {
-				have = append(have, row.String())
-			}
-		}
-		slices.Sort(have)
 		if len(want) != pods || !slices.Equal(have, want) {
 			return fmt.Errorf("endpoints %v, targets %v", want, have)
 		}
@@ -113,17 +106,33 @@ func (w *world) defineBindings() {
 // served.
 func (w *world) bind(ns, name, arn, service string, labels map[string]any) {
 	w.t.Helper()
-	o := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": groupbinding.Resource.GroupVersion().String(), "kind": "TargetGroupBinding",
-		"metadata": map[string]any{"namespace": ns, "name": name, "labels": labels},
-		"spec": map[string]any{
-			"targetGroupARN": arn, "targetType": "ip", "serviceRef": map[string]any{"name": service, "port": int64(80)},
-		},
-	}}
+	w.create(ns, binding(name, arn, service, labels))
+}
+
+// bindShared is the same for a target group that clusters share.
+func (w *world) bindShared(ns, name, arn, service string) {
+	w.t.Helper()
+	o := binding(name, arn, service, nil)
+	require.NoError(w.t, unstructured.SetNestedField(o.Object, true, "spec", "multiClusterTargetGroup"))
+	w.create(ns, o)
+}
+
+func (w *world) create(ns string, o *unstructured.Unstructured) {
+	w.t.Helper()
 	w.eventually("the kind to be served", func(ctx context.Context) error {
 		_, err := w.bindings(ns).Create(ctx, o, metav1.CreateOptions{})
 		return err
 	})
+}
+
+func binding(name, arn, service string, labels map[string]any) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": groupbinding.Resource.GroupVersion().String(), "kind": "TargetGroupBinding",
+		"metadata": map[string]any{"name": name, "labels": labels},
+		"spec": map[string]any{
+			"targetGroupARN": arn, "targetType": "ip", "serviceRef": map[string]any{"name": service, "port": int64(80)},
+		},
+	}}
 }
 
 // TestTargetGroupBinding binds a target group that somebody made, by a kind that the

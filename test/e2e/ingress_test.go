@@ -36,7 +36,10 @@ func (w *world) hasRules(want int) {
 	})
 }
 
+// TestTwoIngressesInAGroup runs beside others: it waits a minute for the end of the
+// backend security group.
 func TestTwoIngressesInAGroup(t *testing.T) {
+	t.Parallel()
 	w := start(t)
 	group := map[string]string{"group.name": "shared"}
 	w.apply(namespace("demo0"), namespace("demo1"),
@@ -54,7 +57,7 @@ func TestTwoIngressesInAGroup(t *testing.T) {
 	w.answers(dns, "/echo0", http.StatusOK, "echo0\n")
 
 	w.deleteIngress("demo0", "web")
-	w.empty()
+	w.emptyInTheEnd()
 }
 
 func TestIngressDeletedWhileTheDaemonIsDown(t *testing.T) {
@@ -118,6 +121,7 @@ func TestBadAnnotation(t *testing.T) {
 	w.answers(dns, "/echo1", http.StatusOK, "echo1\n")
 	w.synced("demo0", "echo0", 1)
 	w.synced("demo0", "echo1", 1)
+	w.opened()
 
 	calls := len(w.Sim().Calls())
 	w.annotate("demo0", "bad", "healthcheck-interval-seconds", "soon")

@@ -36,12 +36,18 @@ func newPermission(group, resource, verb string) permission {
 // granted returns what the daemon's roles allow.
 func (w *world) granted() map[permission]bool {
 	w.t.Helper()
-	cluster, err := w.Clientset().RbacV1().ClusterRoles().Get(w.t.Context(), "tgsync", metav1.GetOptions{})
-	require.NoError(w.t, err)
 	role, err := w.Clientset().RbacV1().Roles("tgsync").Get(w.t.Context(), "tgsync", metav1.GetOptions{})
 	require.NoError(w.t, err)
+	return w.grantedBy("tgsync", role.Rules...)
+}
+
+// grantedBy returns what a ClusterRole and more rules allow.
+func (w *world) grantedBy(clusterRole string, more ...rbacv1.PolicyRule) map[permission]bool {
+	w.t.Helper()
+	cluster, err := w.Clientset().RbacV1().ClusterRoles().Get(w.t.Context(), clusterRole, metav1.GetOptions{})
+	require.NoError(w.t, err)
 	granted := map[permission]bool{}
-	for _, rule := range slices.Concat(cluster.Rules, role.Rules) {
+	for _, rule := range slices.Concat(cluster.Rules, more) {
 		for _, group := range rule.APIGroups {
 			for _, resource := range rule.Resources {
 				for _, verb := range rule.Verbs {

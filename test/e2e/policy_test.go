@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	admissionclient "k8s.io/client-go/kubernetes/typed/admissionregistration/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tgsync/tgsync/test/playground"
 )
 
 // policyName is the policy in deploy/policy.
@@ -149,7 +151,7 @@ func hook(lifecycle *corev1.Lifecycle) string {
 // TestPolicy holds deploy/policy to what it says, by what a real API server makes of
 // pods.
 func TestPolicy(t *testing.T) {
-	w := startCluster(t)
+	w := startCluster(t, playground.Options{})
 	w.applyPolicy()
 	for _, part := range []struct {
 		name string
