@@ -14,6 +14,10 @@
 //	gated.go       a world of pods with gates, and load balancers that check them
 //	rollouts.go    Deployments that wait for these gates; how long they do
 //	keepers.go     who opens the gates: the product, or a reference
+//	daemon.go      all that a leader runs, over a cluster of Ingresses
+//	provisioned.go a world that it has provisioned before
+//	ingressgroup.go one Ingress group, and what it does to the account
+//	meter.go       calls by the part of the daemon that makes them
 //	scenarios.go   which traces, which figures
 //	report.go      rows, bars.json, the table
 //

@@ -10,12 +10,12 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/tgsync/tgsync/syncer"
 	"github.com/tgsync/tgsync/syncer/opqueue"
-	"github.com/tgsync/tgsync/syncer/provision"
 	"github.com/tgsync/tgsync/syncer/target"
 )
 
@@ -27,16 +27,20 @@ const (
 	gracePeriod   = time.Minute
 	gateTimeout   = 10 * time.Minute
 	leaseDuration = 6 * time.Second
+
+	provisionAuditInterval = time.Hour
+	replaceTimeout         = 5 * time.Minute
+	lbLinger               = 10 * time.Minute
 )
 
 // product is the Syncer as the daemon runs it, over a fake cluster. A change is an
 // update of an EndpointSlice.
 type product struct {
-	kube      *fake.Clientset
+	kube      kubernetes.Interface
 	informers *syncer.Informers
 	syncer    *syncer.Syncer
 	slices    []*discoveryv1.EndpointSlice // by group
-	provision *provision.Loop              // nil: everything is provisioned already
+	beside    []part                       // none: everything is provisioned already
 	// liveSince is since when nobody has led; zero: nobody ever did.
 	liveSince time.Time
 	order     opqueue.Order // nil: the daemon's own
@@ -104,10 +108,9 @@ func (p *product) Run(ctx context.Context) error {
 	p.informers.Start(ctx.Done())
 	defer p.informers.Shutdown()
 	g, ctx := errgroup.WithContext(ctx)
-	if p.provision != nil {
-		g.Go(func() error { return p.provision.Run(ctx) })
+	for _, beside := range append([]part{{targetsPart, p.syncer.Run}}, p.beside...) {
+		g.Go(func() error { return beside.run(withPart(ctx, beside.name)) })
 	}
-	g.Go(func() error { return p.syncer.Run(ctx) })
 	return g.Wait()
 }
 

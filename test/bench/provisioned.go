@@ -3,16 +3,16 @@ package bench
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
 
-	"github.com/tgsync/tgsync/syncer"
+	"github.com/tgsync/tgsync/syncer/groupbinding"
 	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/provision"
 	"github.com/tgsync/tgsync/test/awssim"
@@ -24,7 +24,16 @@ const (
 	perBalancer = 50
 	// provisioning is more than 1,000 groups and their rules take at 3 calls a second.
 	provisioning = time.Hour
+	// annotations is what the names of all annotations begin with.
+	annotations = "alb.ingress.kubernetes.io/"
 )
+
+// customKinds are those that the cluster has beside Kubernetes' own.
+var customKinds = map[schema.GroupVersionResource]string{
+	groupbinding.Resource:        "TargetGroupBindingList",
+	provision.ParamsResource:     "IngressClassParamsList",
+	provision.NamespacesResource: "NamespaceList",
+}
 
 // newProvisionedWorld makes a world in which the product itself has provisioned a
 // group for every Ingress, and a fresh process that has not started.
@@ -33,16 +42,8 @@ func newProvisionedWorld(ctx context.Context, t Trace) (*world, Engine, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	objects := []runtime.Object{&networkingv1.IngressClass{
-		ObjectMeta: metav1.ObjectMeta{Name: "alb"}, Spec: networkingv1.IngressClassSpec{Controller: ingress.Controller},
-	}}
-	p := &product{}
-	for g := range t.Groups {
-		p.slices = append(p.slices, heldSlice(g, w.held(g)))
-		objects = append(objects, service(g), p.slices[g].DeepCopy(), ingressOf(g))
-	}
-	p.kube = newCluster(objects)
-	before, err := newProvisioned(ctx, w, p)
+	c := newIngressCluster(w, nil, func(*networkingv1.Ingress, *discoveryv1.EndpointSlice) {})
+	before, err := newDaemon(ctx, w, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,32 +53,35 @@ func newProvisionedWorld(ctx context.Context, t Trace) (*world, Engine, error) {
 	if n := len(before.provision.Bindings()); n != t.Groups {
 		return nil, nil, fmt.Errorf("%d of %d groups were provisioned", n, t.Groups)
 	}
-	after, err := newProvisioned(ctx, w, p)
+	rules := 0
+	for _, c := range w.sim.Calls() {
+		if c.Action == "CreateRule" && c.Code == "OK" {
+			rules++
+		}
+	}
+	if rules != t.Groups {
+		return nil, nil, fmt.Errorf("%d rules were made for %d groups", rules, t.Groups)
+	}
+	after, err := newDaemon(ctx, w, c)
 	return w, after, err
 }
 
-// newProvisioned makes the daemon that a cluster's Ingresses are served by.
-func newProvisioned(ctx context.Context, w *world, cluster *product) (*product, error) {
-	clients, err := w.clients(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p := &product{kube: cluster.kube, slices: cluster.slices, liveSince: time.Now().Add(-leaseDuration)}
-	if p.informers, err = syncer.NewInformers(p.kube); err != nil {
-		return nil, err
-	}
-	p.provision = provision.New(provision.Options{
-		Settings: ingress.DefaultSettings(namespace), VPCID: vpcID,
-		Ingresses: p.informers.Ingresses.Lister(), Classes: p.informers.IngressClasses.Lister(),
-		Services: p.informers.Services.Lister(), Synced: p.informers.HasSynced,
-		Client: p.kube, Events: &record.FakeRecorder{}, ELB: clients.ELB, EC2: clients.EC2,
-		Metrics: unmeasured{}, Log: slog.New(slog.DiscardHandler), GracePeriod: gracePeriod,
-		Urgent: func() map[types.NamespacedName]bool { return p.informers.ChangedSince(p.liveSince) },
+// newIngressCluster makes a cluster with an Ingress for each group of the world's trace,
+// and more objects. amend is called for each Ingress
+// and the slice behind it.
+func newIngressCluster(w *world, objects []runtime.Object, amend func(*networkingv1.Ingress, *discoveryv1.EndpointSlice)) cluster {
+	c := cluster{custom: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), customKinds)}
+	objects = append(objects, &networkingv1.IngressClass{
+		ObjectMeta: metav1.ObjectMeta{Name: "alb"}, Spec: networkingv1.IngressClassSpec{Controller: ingress.Controller},
 	})
-	if _, err := p.informers.OnModelChange(p.provision.Wake); err != nil {
-		return nil, err
+	for g := range w.trace.Groups {
+		i, slice := ingressOf(g), heldSlice(g, w.held(g))
+		amend(i, slice)
+		c.slices = append(c.slices, slice)
+		objects = append(objects, service(g), slice.DeepCopy(), i)
 	}
-	return p, p.addSyncer(api{clients.ELB, clients}, p.provision)
+	c.kube = newCluster(objects)
+	return c
 }
 
 // ingressOf is the Ingress of one group.
@@ -85,8 +89,8 @@ func ingressOf(g int) *networkingv1.Ingress {
 	name := groupName(g)
 	return &networkingv1.Ingress{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Annotations: map[string]string{
-			"alb.ingress.kubernetes.io/group.name":  fmt.Sprintf("balancer-%02d", g/perBalancer),
-			"alb.ingress.kubernetes.io/target-type": "ip",
+			annotations + "group.name":  fmt.Sprintf("balancer-%02d", g/perBalancer),
+			annotations + "target-type": "ip",
 		}},
 		Spec: networkingv1.IngressSpec{
 			IngressClassName: new("alb"),

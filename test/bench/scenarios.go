@@ -38,6 +38,7 @@ func scenarios() []scenario {
 		{"node drain with a neighbour", nodeDrain(seed), entrants, playBesideNeighbour},
 		{"cold start", coldStart(), product, playColdStart},
 		{"cold start from Ingresses", coldStart(), product, playColdStartFromIngresses},
+		{"an Ingress group", ingressGroup(), product, playIngressGroup},
 		{"5 gated rollouts", gatedRollouts(seed, 5), keepers(), playGated},
 		{"20 gated rollouts", gatedRollouts(seed, 20), keepers(), playGated},
 		{"50 gated rollouts", gatedRollouts(seed, 50), keepers(), playGated},

@@ -11,6 +11,8 @@ import (
 // down is how long nobody looked before a cold start: the time of a leader change.
 const down = 2 * time.Second
 
+const elbService = "elasticloadbalancing"
+
 // playColdStart starts the product in a world where a pod has just become ready.
 func playColdStart(ctx context.Context, t Trace, e entrant) ([]figure, error) {
 	w, err := newWorld(ctx, t, awssim.Switches{})
@@ -21,7 +23,7 @@ func playColdStart(ctx context.Context, t Trace, e entrant) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	place, err := w.coldStart(ctx, engine)
+	place, _, err := w.coldStart(ctx, engine)
 	if err != nil {
 		return nil, err
 	}
@@ -43,38 +45,51 @@ func playColdStartFromIngresses(ctx context.Context, t Trace, _ entrant) ([]figu
 	if err != nil {
 		return nil, err
 	}
-	place, err := w.coldStart(ctx, engine)
+	place, delay, err := w.coldStart(ctx, engine)
 	if err != nil {
 		return nil, err
 	}
-	return []figure{{name: "calls before the live change", value: float64(place - 1), unit: "calls"}}, nil
+	return []figure{
+		{name: "calls before the live change", value: float64(place - 1), unit: "calls"},
+		{name: "delay until the live change is sent", value: delay.Seconds(), unit: "s"},
+		{name: "other changes", value: float64(w.changes() - 1), unit: "calls"},
+	}, nil
 }
 
-// coldStart starts the engine a while after the only change of the trace, and
-// returns the place of the call that carries it among all calls of the engine, from
-// 1.
-func (w *world) coldStart(ctx context.Context, engine Engine) (int, error) {
+// coldStart starts the engine a while after the only change of the trace. It returns
+// the place of the call that carries the change among all calls of ELBv2, from 1, and
+// when that was sent. Calls of EC2 take tokens of their own.
+func (w *world) coldStart(ctx context.Context, engine Engine) (place int, delay time.Duration, err error) {
 	if err := engine.Change(ctx, w.trace.Changes); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := sleep(ctx, down); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	w.start = time.Now()
 	if err := runFor(ctx, engine, lastCall); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	place := 0
 	for _, c := range w.sim.Calls() {
-		if c.Time.Before(w.start) {
+		if c.Time.Before(w.start) || c.Service != elbService {
 			continue
 		}
 		place++
 		if carries(c, w.trace.Changes[0]) {
-			return place, nil
+			return place, c.Arrived.Sub(w.start), nil
 		}
 	}
-	return 0, &lostError{len(w.trace.Changes)}
+	return 0, 0, &lostError{len(w.trace.Changes)}
+}
+
+// changes counts the calls since the start that change something.
+func (w *world) changes() (n int) {
+	for _, c := range w.sim.Calls() {
+		if !c.Time.Before(w.start) && mutates(c.Action) {
+			n++
+		}
+	}
+	return n
 }
 
 func carries(c awssim.Call, change Change) bool {

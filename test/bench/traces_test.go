@@ -23,6 +23,7 @@ func TestTracesAreFixed(t *testing.T) {
 		"node drain with a neighbour": "34f592aa3f54",
 		"cold start":                  "7e50559d6cb7",
 		"cold start from Ingresses":   "7e50559d6cb7",
+		"an Ingress group":            "34b914ae86f8",
 		"5 gated rollouts":            "e3131d0d67fe",
 		"20 gated rollouts":           "73bc0a7b9982",
 		"50 gated rollouts":           "fe50423c85a2",

@@ -51,11 +51,12 @@ type world struct {
 	trace Trace
 	arns  []string // by group
 	start time.Time
+	meter *meter // counts the calls of all clients; nil: nobody does
 }
 
 // accountOptions are those of an account with nothing but a network in it.
 func accountOptions(switches awssim.Switches) awssim.Options {
-	public := map[string]string{"kubernetes.io/role/elb": "1"}
+	public := map[string]string{"kubernetes.io/role/elb": "1", "kubernetes.io/role/internal-elb": "1"}
 	return awssim.Options{
 		Latency: callLatency, Throttling: true, Switches: switches,
 		VPCs: []awssim.VPC{{ID: vpcID, CIDRs: []string{"10.0.0.0/16"}, Subnets: []awssim.Subnet{
@@ -111,7 +112,11 @@ func (w *world) setUpClients(ctx context.Context) (*awsapi.Clients, error) {
 }
 
 func (w *world) clientsOf(ctx context.Context, share float64) (*awsapi.Clients, error) {
-	return awsapi.New(ctx, awsapi.Options{HTTPClient: &http.Client{Transport: w.sim.Transport()}, Share: share})
+	transport := w.sim.Transport()
+	if w.meter != nil {
+		transport = metered{w.meter, transport}
+	}
+	return awsapi.New(ctx, awsapi.Options{HTTPClient: &http.Client{Transport: transport}, Share: share})
 }
 
 func (w *world) addGroup(ctx context.Context, elb *awsapi.ELB, name string) (string, error) {
