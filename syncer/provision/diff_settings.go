@@ -21,6 +21,10 @@ func (x *executor) furnish(ctx context.Context, m *ingress.Model) error {
 	if want.IPAddressType == addressTypeIPv4 {
 		before, after = after, nil // subnets without IPv6 may follow
 	}
+	if len(before) > 0 && x.stack.losesIPv6(m) {
+		x.waiting = append(x.waiting, before[0].String()) // AWS refuses it until they have gone
+		before = nil
+	}
 	if err := x.run(ctx, before); err != nil {
 		return err
 	}
@@ -34,6 +38,14 @@ func (x *executor) furnish(ctx context.Context, m *ingress.Model) error {
 		return err
 	}
 	return x.attribute(ctx, attributedBalancer(m, x.stack))
+}
+
+// losesIPv6 reports whether target groups of IPv6 addresses that have the requests are
+// about to be replaced by others.
+func (st *stack) losesIPv6(m *ingress.Model) bool {
+	return slices.ContainsFunc(st.replacements(m), func(t *turn) bool {
+		return t.old.IPAddressType == ipv6 && t.new.IPAddressType != ipv6
+	})
 }
 
 func diffAddressType(b *balancer, want *ingress.LoadBalancer) []step {

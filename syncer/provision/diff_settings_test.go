@@ -111,6 +111,36 @@ func TestAddressTypeFollowsTheModel(t *testing.T) {
 	})
 }
 
+// Targets of the other family need another target group, and where they were IPv6 the
+// load balancer keeps such addresses until that has turned.
+func TestFamilyOfTargetsFollowsTheModel(t *testing.T) {
+	onSite(t, awssim.Options{VPCs: threeSubnets}, func(s *site) {
+		lb, tg := s.m.LoadBalancer, s.m.TargetGroups["ns/a-s:80"]
+		s.ec2 = dualStack{s.clients.EC2, map[string]bool{"subnet-a": true, "subnet-b": true}}
+		lb.Listeners[0].Rules = []ingress.Rule{{
+			Priority:   1,
+			Conditions: []ingress.Condition{{Field: "path-pattern", Values: []string{"/"}}},
+			Action:     ingress.Action{Forward: []ingress.Share{{TargetGroup: tg.ID, Weight: 1}}},
+		}}
+		s.bring()
+		s.writes()
+		lb.IPAddressType, tg.IPAddressType = "dualstack", "ipv6"
+		s.bring()
+		require.Equal(s.t, []string{"CreateTargetGroup", "SetIpAddressType", "ModifyRule", "DeleteTargetGroup"}, s.writes())
+		s.restart()
+		s.bring()
+		require.Empty(s.t, s.writes())
+		lb.IPAddressType, tg.IPAddressType = "ipv4", "ipv4"
+		x, err := s.try()
+		require.NoError(s.t, err)
+		require.Empty(s.t, x.refused)
+		require.Equal(s.t, []string{"change addresses of load balancer k8s-lb from dualstack to ipv4"}, x.waiting)
+		require.Equal(s.t, []string{"CreateTargetGroup", "ModifyRule", "DeleteTargetGroup"}, s.writes())
+		s.bring()
+		require.Equal(s.t, []string{"SetIpAddressType"}, s.writes())
+	})
+}
+
 const (
 	keepAlive = "client_keep_alive.seconds"
 	idle      = "idle_timeout.timeout_seconds"

@@ -13,7 +13,9 @@ import (
 
 // diffTargetGroups makes the target groups and changes what AWS lets change. What
 // it does not is in the hash of the name: such a change is another group, made
-// here, that takes the old one's place when its targets are healthy.
+// here, that takes the old one's place when its targets are healthy. The family of
+// addresses is not in the hash, as it is not in the AWS Load Balancer Controller's:
+// there such a change never happens, here it is one of name.
 func diffTargetGroups(m *ingress.Model, st *stack) []step {
 	var steps []step
 	for _, id := range slices.Sorted(maps.Keys(m.TargetGroups)) {
@@ -37,7 +39,7 @@ func diffTargetGroups(m *ingress.Model, st *stack) []step {
 }
 
 // makeGroup makes a target group under the name that is free: its own one, unless
-// the load balancer that is being replaced has it. Of a kept one only what stands is
+// the load balancer that is being replaced has it, or a group of the other family. Of a kept one only what stands is
 // known, so that is copied.
 func makeGroup(st *stack, want *ingress.TargetGroup) []step {
 	if !want.Kept {

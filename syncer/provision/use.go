@@ -40,17 +40,21 @@ func (st *stack) uses() map[string]use {
 
 // group returns what stands for a target group of the model and can serve the load
 // balancer that the pass is about, or nil. It is called as the model says, or, where
-// another load balancer has the group of that name, by its salted name. A kept group
-// is known by its resource tag alone.
+// another load balancer has the group of that name or it takes addresses of the other
+// family, by its salted name. A kept group is known by its resource tag alone.
 func (st *stack) group(want *ingress.TargetGroup) *awsapi.TargetGroup {
 	if want == nil {
 		return nil
 	}
-	candidates := []*awsapi.TargetGroup{st.targetGroups[want.Name], st.targetGroups[salted(want.Name)]}
-	if want.Kept {
-		candidates = st.tagged(want.ID)
+	candidates := st.tagged(want.ID)
+	if !want.Kept {
+		candidates = slices.DeleteFunc(
+			[]*awsapi.TargetGroup{st.targetGroups[want.Name], st.targetGroups[salted(want.Name)]},
+			func(g *awsapi.TargetGroup) bool {
+				return g == nil || family(g.IPAddressType) != family(want.IPAddressType)
+			},
+		)
 	}
-	candidates = slices.DeleteFunc(candidates, func(g *awsapi.TargetGroup) bool { return g == nil })
 	switch {
 	case len(candidates) == 0:
 		return nil
