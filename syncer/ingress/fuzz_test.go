@@ -167,10 +167,16 @@ func requireSound(t *testing.T, m *Model) {
 			}
 		}
 	}
+	requireGroups(t, m, func(id string) bool { return used[id] || m.Hold || redirected })
+}
+
+// requireGroups: each is needed, and is as AWS takes it.
+func requireGroups(t *testing.T, m *Model, needed func(id string) bool) {
+	t.Helper()
 	for id, tg := range m.TargetGroups {
 		require.Equal(t, id, tg.ID)
 		require.NotEmpty(t, tg.Service.Name)
-		require.True(t, used[id] || m.Hold || redirected, "target group %s has no rule", id)
+		require.True(t, needed(id), "target group %s has no rule", id)
 		if !tg.Kept {
 			require.Regexp(t, awsName, tg.Name)
 			require.Equal(t, id, tg.Tags[TagResource])
