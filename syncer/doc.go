@@ -46,8 +46,8 @@
 // would have had to share out pods, guards and gates again behind a router.)
 //
 // A Syncer lives for one term of leading (package lease), or less if another controller
-// comes back (package standaside): it is built on informers that are full, and everything that it believed ends with it. On a standby the
-// informers run alone.
+// comes back (package standaside): it is built on informers that are full, and everything
+// that it believed ends with it. On a standby the informers run alone.
 //
 // # Rules
 //

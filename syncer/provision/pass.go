@@ -41,13 +41,13 @@ var errBackingOff = errors.New("backing off")
 // state is what is remembered of a group between passes. It is a cache: losing it
 // costs calls, never correctness. It belongs to the worker that has the group.
 type state struct {
-	failures int                             // since the last success or change
-	input    string                          // what failed
-	due      time.Time                       // when what failed is tried again
-	failure  map[warning]string              // the last ones told
-	problems map[types.NamespacedName]string // those told
-	built    string                          // the hash of the last model
-	shown    map[types.UID]string            // host name by Ingress, as last written
+	failures int                  // since the last success or change
+	input    string               // what failed
+	due      time.Time            // when what failed is tried again
+	failure  map[warning]string   // the last ones told
+	problems []ingress.Problem    // those told
+	built    string               // the hash of the last model
+	shown    map[types.UID]string // host name by Ingress, as last written
 	timers   *timers
 }
 

@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -20,25 +22,21 @@ func (l *Loop) Problems() map[string]int {
 	return all
 }
 
-// tellProblems warns the owners of problems that they have not been told of.
+// tellProblems warns the owners of problems that they have not been told of: one that
+// stays is no news when another one joins it.
 func (p *pass) tellProblems() {
-	now := map[types.NamespacedName]string{}
 	for _, problem := range p.model.Problems {
-		now[problem.Ingress] += problem.Reason + " " + problem.Message + "\n"
-	}
-	for _, ing := range p.group.Members {
-		key := types.NamespacedName{Namespace: ing.Namespace, Name: ing.Name}
-		if now[key] == p.state.problems[key] {
+		if slices.Contains(p.state.problems, problem) {
 			continue
 		}
-		for _, problem := range p.model.Problems {
-			if problem.Ingress == key {
+		for _, ing := range p.group.Members {
+			if problem.Ingress == (types.NamespacedName{Namespace: ing.Namespace, Name: ing.Name}) {
 				reason, message := inEvent(problem)
 				p.o.Events.Event(ing, corev1.EventTypeWarning, reason, message)
 			}
 		}
 	}
-	p.state.problems = now
+	p.state.problems = p.model.Problems
 }
 
 // inEvent returns the reason and the message of the event that tells of a problem. What

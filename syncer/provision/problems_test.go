@@ -56,3 +56,27 @@ func TestReasonsOfEvents(t *testing.T) {
 	got, message := inEvent(ingress.Problem{Reason: ingress.ReasonServiceNotFound, Message: "why"})
 	require.Equal(t, []string{ingress.ReasonServiceNotFound, "why"}, []string{got, message})
 }
+
+// TestProblemsAreToldOnce: one that stays is not told again when another one comes or
+// goes.
+func TestProblemsAreToldOnce(t *testing.T) {
+	inWorld(t, awssim.Options{}, func(w *world) {
+		t := w.t
+		w.service("demo0", "echo0")
+		w.ingress("demo0", "a", map[string]string{"helthcheck-path": "/x"}, "echo0")
+		w.start()
+		w.settle()
+		require.Len(t, toldTo(w.said(), "a"), 1)
+		w.update("demo0", "a", func(ing *networkingv1.Ingress) { ing.Annotations[prefix+"schema"] = "200" })
+		w.settle()
+		said := toldTo(w.said(), "a")
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "schema")
+		w.update("demo0", "a", func(ing *networkingv1.Ingress) { delete(ing.Annotations, prefix+"schema") })
+		w.settle()
+		require.Empty(t, toldTo(w.said(), "a"))
+		w.update("demo0", "a", func(ing *networkingv1.Ingress) { ing.Annotations[prefix+"schema"] = "200" })
+		w.settle()
+		require.Len(t, toldTo(w.said(), "a"), 1, "it has come back")
+	})
+}
