@@ -113,6 +113,7 @@ func TestAPIServerCrashes(t *testing.T) {
 // TestAPIServerIsGone for longer than a Lease lasts. Nobody leads then, so nobody
 // writes. When it is back, nobody is deregistered.
 func TestAPIServerIsGone(t *testing.T) {
+	t.Parallel()
 	p := startPair(t)
 	p.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 4}), ingress("demo0", "web", nil, "echo0"))
 	dns := p.dnsName("demo0", "web")

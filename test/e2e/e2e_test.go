@@ -105,6 +105,12 @@ func (w *world) apply(manifests ...string) {
 // eventually waits until check returns nil, and fails with what it said last.
 func (w *world) eventually(what string, check func(ctx context.Context) error) {
 	w.t.Helper()
+	w.within(patience, what, check)
+}
+
+// within is the same with a patience of its own.
+func (w *world) within(patience time.Duration, what string, check func(ctx context.Context) error) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for {
@@ -333,7 +339,7 @@ func (w *world) empty() {
 func (w *world) emptyInTheEnd() {
 	w.t.Helper()
 	w.empty()
-	w.eventually("an account without a backend security group", func(ctx context.Context) error {
+	w.within(3*patience, "an account without a backend security group", func(ctx context.Context) error {
 		return w.left(ctx, func(playground.SecurityGroup) bool { return false })
 	})
 }

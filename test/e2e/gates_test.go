@@ -32,7 +32,9 @@ func TestGatedRollout(t *testing.T) {
 
 func (w *world) gatedRollout(ns string, gateOf func(group string) string) {
 	w.t.Helper()
-	w.apply(echo(ns, "echo0", echoOptions{replicas: 3, preStop: 2, version: "1"}), ingress(ns, "web", nil, "echo0"))
+	// A pod whose initial state nobody saw has to wait for a few checks.
+	quick := map[string]string{"healthcheck-interval-seconds": "5", "healthcheck-timeout-seconds": "2"}
+	w.apply(echo(ns, "echo0", echoOptions{replicas: 3, preStop: 2, version: "1"}), ingress(ns, "web", quick, "echo0"))
 	dns := w.dnsName(ns, "web")
 	w.synced(ns, "echo0", 3)
 	w.answers(dns, "/echo0", http.StatusOK, "echo0\n")

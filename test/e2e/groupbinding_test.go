@@ -29,12 +29,9 @@ func (w *world) bindings(ns string) dynamic.ResourceInterface {
 	return client.Resource(groupbinding.Resource).Namespace(ns)
 }
 
-// somebody is somebody else who uses the account.
+// somebody is somebody else who uses the account, with the credentials of TestMain.
 func (w *world) somebody() *awsapi.ELB {
 	w.t.Helper()
-	w.t.Setenv("AWS_REGION", "ap-northeast-3")
-	w.t.Setenv("AWS_ACCESS_KEY_ID", "somebody")
-	w.t.Setenv("AWS_SECRET_ACCESS_KEY", "else")
 	clients, err := awsapi.New(w.t.Context(), awsapi.Options{HTTPClient: &http.Client{Transport: w.Sim().Transport()}})
 	require.NoError(w.t, err)
 	return clients.ELB
@@ -138,6 +135,7 @@ func binding(name, arn, service string, labels map[string]any) *unstructured.Uns
 // TestTargetGroupBinding binds a target group that somebody made, by a kind that the
 // cluster gets when the daemon runs already, and lets go of it.
 func TestTargetGroupBinding(t *testing.T) {
+	t.Parallel()
 	w := start(t)
 	arn := w.ownGroup("mine")
 	w.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 2}))

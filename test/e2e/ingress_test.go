@@ -36,8 +36,7 @@ func (w *world) hasRules(want int) {
 	})
 }
 
-// TestTwoIngressesInAGroup runs beside others: it waits a minute for the end of the
-// backend security group.
+// TestTwoIngressesInAGroup waits for the end of the backend security group, a minute.
 func TestTwoIngressesInAGroup(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -94,6 +93,7 @@ func TestRestartChangesNothing(t *testing.T) {
 	w.synced("demo0", "echo0", 3)
 	w.onlyRegistered(calls)
 	w.answers(dns, "/echo0", http.StatusOK, "echo0\n")
+	require.NotContains(t, w.logs()["tgsync.log"], `"level":"ERROR"`)
 }
 
 func TestMissingService(t *testing.T) {

@@ -62,7 +62,10 @@ func (w *world) grantedBy(clusterRole string, more ...rbacv1.PolicyRule) map[per
 // TestPermissions lets the daemon do all that it can do, once, and compares what the
 // API server says it asked for with what the manifests grant.
 func TestPermissions(t *testing.T) {
-	w := start(t)
+	t.Parallel()
+	w := startStack(t)
+	w.defineBindings()
+	w.startDaemon()
 	w.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 1}), ingress("demo0", "web", nil, "echo0"))
 	w.dnsName("demo0", "web")
 	w.addGate("demo0", "echo0", endpoints.GateTargetsReady)
@@ -77,7 +80,6 @@ func TestPermissions(t *testing.T) {
 		return nil
 	})
 	w.annotate("demo0", "web", "healthcheck-interval-seconds", "soon") // the event of before is counted up
-	w.defineBindings()
 	own := w.ownGroup("mine")
 	w.bind("demo0", "mine", own, "echo0", nil)
 	// Its group is gone, so it is deleted: LBC wrote it for an Ingress.

@@ -144,6 +144,7 @@ func TestNamedTargetPort(t *testing.T) {
 // TestKilledInTheMiddleOfARollout loses the daemon without a word at a moment when
 // calls are under way, and lets the rollout finish without it.
 func TestKilledInTheMiddleOfARollout(t *testing.T) {
+	t.Parallel()
 	w := start(t)
 	w.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 6, version: "1"}), ingress("demo0", "web", nil, "echo0"))
 	dns := w.dnsName("demo0", "web")

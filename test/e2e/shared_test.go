@@ -21,6 +21,7 @@ import (
 // somebody's call here: ours come and go beside it, and the ConfigMap tells which
 // these are.
 func TestSharedTargetGroup(t *testing.T) {
+	t.Parallel()
 	w := start(t)
 	permissions, err := os.ReadFile(filepath.Join("..", "..", "deploy", "multicluster", "rbac.yaml"))
 	require.NoError(t, err)

@@ -40,6 +40,7 @@ func (w *world) deadWebhook(name string) (remove func()) {
 // TestDeadWebhook: what LBC left behind rejects our finalizer. The event says which
 // command helps, and then it all goes on.
 func TestDeadWebhook(t *testing.T) {
+	t.Parallel()
 	w := startStack(t)
 	w.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 1}), ingress("demo0", "web", nil, "echo0"))
 	remove := w.deadWebhook("left-behind")
