@@ -284,7 +284,7 @@ func TestMemberTurnsBadWhileItsDefaultBackendIsReplaced(t *testing.T) {
 		w.annotate("first", map[string]string{"healthcheck-interval-seconds": "soon"})
 		w.live(replaceTimeout + time.Minute)
 		require.Equal(t, before, w.weights())
-		require.NotContains(t, strings.Join(w.said(), "\n"), "Failed")
+		require.NotContains(t, strings.Join(w.said(), "\n"), reasonFailedDeploy)
 		w.change("echo0", func(svc *corev1.Service) { svc.Spec.Ports[0].TargetPort = intstr.FromInt32(9999) })
 		w.annotate("first", map[string]string{"healthcheck-interval-seconds": "10"})
 		w.live(2 * time.Minute)
