@@ -17,6 +17,9 @@ import (
 // moment from which on it lingers.
 const tagReplaced = "tgsync.io/replaced-at"
 
+// besideAtMost is how many target groups one is compared with: each costs a read.
+const besideAtMost = 2
+
 // stateActive is that of a load balancer that answers.
 const stateActive = "active"
 
@@ -85,7 +88,7 @@ func (p *pass) staying(ctx context.Context) ([]*networkingv1.Ingress, error) {
 func (p *pass) stays(ctx context.Context, st *stack, ing *networkingv1.Ingress) (bool, error) {
 	shown := hostOf(ing)
 	switch {
-	case shown == "" || len(st.balancers) == 0:
+	case shown == "" || len(st.balancers) == 0 || p.o.LBLinger <= 0 && st.at(shown) == nil:
 		return false, nil
 	case len(p.group.Members) == 0 && st.balancers[0].Name == ingress.WantedName(ing):
 		p.tell([]*networkingv1.Ingress{ing}, "Normal", reasonReplaced, fmt.Sprintf(
@@ -123,26 +126,50 @@ func (p *pass) comeBack(ctx context.Context) error {
 }
 
 // takeOver finds which of the Ingresses that show another load balancer may show the
-// model's: it is active, and as many targets are healthy behind it.
+// model's: it is active, and as many targets are healthy behind it. It ends when it has
+// found so many that may not: their targets are read again in every pass.
 func (p *pass) takeOver(ctx context.Context, x *executor) error {
 	p.ready = map[string]bool{}
 	b := p.balancer()
 	if b == nil {
 		return nil
 	}
-	for _, ing := range p.served() {
-		if !p.isElsewhere(x.stack, b, ing) {
-			continue
-		}
-		ready, err := p.canTakeOver(ctx, x, b, ing)
-		if err != nil {
+	elsewhere := slices.DeleteFunc(p.served(), func(ing *networkingv1.Ingress) bool { return !p.isElsewhere(x.stack, b, ing) })
+	if len(elsewhere) == 0 {
+		return nil
+	}
+	if b.State != stateActive {
+		if err := x.readState(ctx, b); err != nil {
 			return err
 		}
-		if p.ready[string(ing.UID)] = ready; !ready {
+	}
+	// Who has waited longest for a look comes first.
+	slices.SortStableFunc(elsewhere, func(a, c *networkingv1.Ingress) int {
+		return x.timers.looked[takingOver(b, a)].Compare(x.timers.looked[takingOver(b, c)])
+	})
+	unready := 0
+	for _, ing := range elsewhere {
+		what := takingOver(b, ing)
+		x.timers.touched[what] = true
+		if b.State == stateActive && unready < turnsAtOnce {
+			x.timers.looked[what] = time.Now()
+			ready, err := p.canTakeOver(ctx, x, b, ing)
+			if err != nil {
+				return err
+			}
+			p.ready[string(ing.UID)] = ready
+		}
+		if !p.ready[string(ing.UID)] {
+			unready++
 			x.waiting = append(x.waiting, fmt.Sprintf("load balancer %s is to take %s/%s over", b.Name, ing.Namespace, ing.Name))
 		}
 	}
 	return nil
+}
+
+// takingOver names what is waited for.
+func takingOver(b *balancer, ing *networkingv1.Ingress) string {
+	return "take over " + b.ARN + " " + string(ing.UID)
 }
 
 // isElsewhere reports whether another load balancer than b serves an Ingress: one of
@@ -156,12 +183,10 @@ func (p *pass) isElsewhere(st *stack, b *balancer, ing *networkingv1.Ingress) bo
 }
 
 func (p *pass) canTakeOver(ctx context.Context, x *executor, b *balancer, ing *networkingv1.Ingress) (bool, error) {
-	if b.State != stateActive {
-		if err := x.readState(ctx, b); err != nil || b.State != stateActive {
-			return false, err
-		}
+	if x.replaceTimeout <= 0 {
+		return true, nil // nobody waits
 	}
-	since := x.timers.waited("take over " + b.ARN + " " + string(ing.UID))
+	since := x.timers.waited(takingOver(b, ing))
 	for _, g := range x.stack.of(b, ing) {
 		ready, err := p.isReadyBeside(ctx, x, g)
 		if err != nil {
@@ -231,23 +256,29 @@ func (p *pass) isReadyBeside(ctx context.Context, x *executor, g *awsapi.TargetG
 }
 
 // beside are the target groups that another load balancer has and that the Service of
-// g feeds, too.
+// g feeds, too: that of the same ID, or else a few, which have the same targets.
 func (p *pass) beside(st *stack, g *awsapi.TargetGroup) []string {
 	want := p.model.TargetGroups[g.Tags[ingress.TagResource]]
 	if want == nil {
 		return nil
 	}
 	uses := st.uses()
+	elsewhere := func(arn string) bool { return uses[arn].balancer != nil && uses[arn].balancer != uses[g.ARN].balancer }
+	for _, other := range st.tagged(want.ID) {
+		if elsewhere(other.ARN) {
+			return []string{other.ARN}
+		}
+	}
 	var arns []string
 	for _, b := range p.board.all.Load().bindings {
-		if b.GroupARN == g.ARN || b.Service != want.Service || b.ServicePort != want.ServicePort || b.Unused {
+		if b.Service != want.Service || b.ServicePort != want.ServicePort || b.Unused {
 			continue
 		}
-		if u := uses[b.GroupARN]; b.Stack != p.group.ID.String() || u.balancer != nil && u.balancer != uses[g.ARN].balancer {
+		if b.Stack != p.group.ID.String() || elsewhere(b.GroupARN) {
 			arns = append(arns, b.GroupARN)
 		}
 	}
-	return arns
+	return arns[:min(besideAtMost, len(arns))]
 }
 
 // retire lets the load balancers linger that are replaced, and deletes those whose

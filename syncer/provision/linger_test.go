@@ -2,6 +2,7 @@ package provision
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -353,4 +354,68 @@ func TestBadMemberWhileTheSchemeChanges(t *testing.T) {
 		w.live(linger)
 		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 2, "rule": 3}, kinds(w.account()))
 	})
+}
+
+// TestTakingOverIsLookedAtInTurns: however many Ingresses wait for a load balancer, it is
+// asked for once a pass, and the health of few of them.
+func TestTakingOverIsLookedAtInTurns(t *testing.T) {
+	const members = 20
+	o := slowBalancers
+	o.Switches.RegisterDelay = awssim.Span{Min: 2 * minutesToBegin, Max: 2 * minutesToBegin}
+	inTraffic(t, o, func(w *traffic) {
+		t := w.t
+		shared := map[string]string{"group.name": "shop"}
+		names := []string{"first"}
+		w.deploy("echo1", "10.0.1.2")
+		for i := range members {
+			name := "more" + strconv.Itoa(i)
+			w.ingress("demo0", name, shared, "echo1")
+			names = append(names, name)
+		}
+		host := w.settledWith(shared)
+		asked := func(d time.Duration, action string) (n int) {
+			w.calls()
+			w.live(d)
+			for _, call := range w.calls() {
+				if call == action {
+					n++
+				}
+			}
+			return n
+		}
+		for _, name := range names {
+			w.annotate(name, map[string]string{"scheme": "internal"})
+		}
+		passes := int(time.Minute/lastWait) + 3 // the first ones come sooner
+		require.LessOrEqual(t, asked(time.Minute, "DescribeLoadBalancers"), passes)
+		w.live(minutesToBegin - 50*time.Second)
+		require.LessOrEqual(t, asked(time.Minute, "DescribeTargetHealth"), 2*turnsAtOnce*passes)
+		w.live(minutesToBegin)
+		for _, name := range names {
+			require.NotEqual(t, host, w.address(name), name)
+		}
+	})
+}
+
+// TestNothingLingers where that is what is asked for, and no mark is left.
+func TestNothingLingers(t *testing.T) {
+	for name, change := range map[string]map[string]string{"scheme": {"scheme": "internal"}, "group": {"group.name": "shop"}} {
+		t.Run(name, func(t *testing.T) {
+			inTraffic(t, awssim.Options{}, func(w *traffic) {
+				t := w.t
+				w.linger = 0
+				host := w.settledWith(nil)
+				w.annotate("first", change)
+				w.unfollow(host, "/echo0")
+				w.live(time.Minute)
+				w.follow(w.address("first"), "/echo0", "echo0")
+				w.live(time.Second)
+				require.NotEqual(t, host, w.address("first"))
+				require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 1, "rule": 2}, kinds(w.account()))
+				for key := range w.get("demo0", "first").Annotations {
+					require.NotContains(t, key, "tgsync.io/")
+				}
+			})
+		})
+	}
 }

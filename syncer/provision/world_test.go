@@ -67,6 +67,7 @@ type world struct {
 	client *fake.Clientset
 	log    *slog.Logger
 	marked int // calls seen by the last look
+	linger time.Duration
 
 	loop *Loop
 	stop func()
@@ -100,7 +101,7 @@ func newWorld(t *testing.T, o awssim.Options) *world {
 	sim, err := awssim.New(o)
 	require.NoError(t, err)
 	w := &world{
-		t: t, sim: sim, log: slog.New(slog.DiscardHandler),
+		t: t, sim: sim, linger: linger, log: slog.New(slog.DiscardHandler),
 		wire: &wire{next: sim.Transport(), sim: sim},
 		// NewClientset tracks field managers, which nothing here uses, at ten times the cost.
 		client: fake.NewSimpleClientset(&networkingv1.IngressClass{
@@ -130,7 +131,7 @@ func (w *world) start() {
 			return ingresses.Informer().HasSynced() && classes.Informer().HasSynced() && services.Informer().HasSynced()
 		},
 		Client: w.client, Events: recorder{w}, ELB: clients.ELB, EC2: clients.EC2, ACM: clients.ACM, Metrics: w, Log: w.log,
-		AuditInterval: time.Hour, GracePeriod: gracePeriod, ReplaceTimeout: replaceTimeout, LBLinger: linger, Directory: w.directory,
+		AuditInterval: time.Hour, GracePeriod: gracePeriod, ReplaceTimeout: replaceTimeout, LBLinger: w.linger, Directory: w.directory,
 		Urgent: func() map[types.NamespacedName]bool { return w.urgent },
 	})
 	for _, i := range []cache.SharedIndexInformer{ingresses.Informer(), classes.Informer(), services.Informer()} {
