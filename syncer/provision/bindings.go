@@ -97,7 +97,8 @@ func family(ipAddressType string) discoveryv1.AddressType {
 
 // bindings returns which Service ports feed which target groups: all groups of the
 // model's IDs that stand, those that are being replaced among them, and of those shown
-// before the ones that rules still send requests to.
+// before the ones that rules still send requests to. Targets that are nodes are left to
+// whoever put them there.
 func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 	var s shown
 	byARN := map[string]target.Binding{}
@@ -112,7 +113,7 @@ func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 		}
 	}
 	for _, g := range st.targetGroups {
-		if want := m.TargetGroups[g.Tags[ingress.TagResource]]; want != nil {
+		if want := fed(m, g); want != nil {
 			b := o.binding(bindingOf(m, want), g, wanted[want.ID])
 			b.Weightless = b.Weightless || weightless[want.ID]
 			byARN[g.ARN] = b
@@ -134,7 +135,7 @@ func bindingOf(m *ingress.Model, want *ingress.TargetGroup) target.Binding {
 			IntervalSeconds: want.HealthCheck.IntervalSeconds, TimeoutSeconds: want.HealthCheck.TimeoutSeconds,
 			UnhealthyThreshold: want.HealthCheck.UnhealthyThreshold,
 		},
-		Family: family(want.IPAddressType), Shared: want.MultiCluster,
+		Family: family(want.IPAddressType), Shared: want.MultiCluster, TargetPort: numericPort(want.Port),
 	}
 }
 
@@ -148,8 +149,8 @@ type onlooker struct {
 // that the model wants.
 func (o onlooker) binding(b target.Binding, g, next *awsapi.TargetGroup) target.Binding {
 	b.GroupARN, b.GroupName, b.Family = g.ARN, g.Name, family(g.IPAddressType)
-	if g.Port != anyTargetPort {
-		b.TargetPort = g.Port
+	if g != next {
+		b.TargetPort = numericPort(g.Port)
 	}
 	if !o.st.listenersRead {
 		return b // nobody knows yet
@@ -184,6 +185,25 @@ func (o onlooker) isServed(id string, g *awsapi.TargetGroup, on *balancer) bool 
 // isBeingMade reports whether a load balancer is not active yet that replaces another.
 func (o onlooker) isBeingMade(b *balancer) bool {
 	return b != nil && b.State != stateActive && len(o.st.balancers) > 1
+}
+
+// fed returns what of the model the pods for a group are known by; nil: nothing.
+func fed(m *ingress.Model, g *awsapi.TargetGroup) *ingress.TargetGroup {
+	if !takesPods(g) {
+		return nil
+	}
+	return m.TargetGroups[g.Tags[ingress.TagResource]]
+}
+
+// takesPods reports whether the targets of a group are pods.
+func takesPods(g *awsapi.TargetGroup) bool { return g.TargetType == "" || g.TargetType == targetTypeIP }
+
+// numericPort is 0 for the port that stands for a named one.
+func numericPort(port int32) int32 {
+	if port == anyTargetPort {
+		return 0
+	}
+	return port
 }
 
 func arnOf(g *awsapi.TargetGroup) string {

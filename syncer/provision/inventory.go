@@ -31,6 +31,8 @@ type inventory struct {
 	stacks map[string]*stack
 	tags   map[string]awsapi.Tags // by ARN, nil for what is not the cluster's: owners do not change
 	names  map[name]owner
+	// adopted target groups by stack, and in it by the name that they stand for.
+	adopted map[string]map[string]string
 	// partial says that the tags of what did not look like ours have not been read.
 	partial bool
 }
@@ -54,6 +56,7 @@ func newInventory(o Options) *inventory {
 	return &inventory{
 		elb: o.ELB, ec2: o.EC2, vpcID: o.VPCID, cluster: o.Settings.ClusterName, backend: o.Backend,
 		stacks: map[string]*stack{}, tags: map[string]awsapi.Tags{}, names: map[name]owner{},
+		adopted: map[string]map[string]string{},
 	}
 }
 
@@ -173,6 +176,7 @@ func (i *inventory) enter(l *listing, stackName string) *stack {
 	defer i.mu.Unlock()
 	i.enterLocked(l)
 	st := l.stack(stackName)
+	st.adopted = i.adopted[stackName]
 	i.stacks[stackName] = st
 	return st
 }

@@ -151,6 +151,9 @@ func (l *Loop) start(ctx context.Context) bool {
 	for failures := 0; ; failures++ {
 		err := l.inventory.load(ctx, l.balancerNames())
 		if err == nil {
+			err = l.adopt(ctx)
+		}
+		if err == nil {
 			break
 		}
 		if ctx.Err() == nil {
@@ -192,7 +195,7 @@ func (l *Loop) showStanding(stacks func(name string) *stack) {
 			l.needs.Show(id.String(), l.needsOf(g, m, st))
 		}
 		if !l.read.Load() {
-			s.missing = nil // nobody knows yet
+			s.missing, s.bindings = nil, called(m, s.bindings) // nobody knows yet
 		}
 		standing[id.String()] = s
 	}

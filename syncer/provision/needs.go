@@ -7,7 +7,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/securitygroup"
 )
@@ -66,7 +68,7 @@ func (r *reach) needs(tg *ingress.TargetGroup, st *stack) []securitygroup.Need {
 		Name: "Ingress group " + r.group.ID.String() + ": target group " + tg.ID, Owners: r.owners(tg.ID), Service: tg.Service,
 	}
 	var needs []securitygroup.Need
-	if !tg.Kept && len(tg.Ports) > 0 && r.from != "" {
+	if !tg.Kept && (tg.AllPorts || len(tg.Ports) > 0) && r.from != "" {
 		opened := n
 		opened.Openings = []securitygroup.Opening{{From: securitygroup.Peer{Group: r.from}, Ports: r.ports(tg)}}
 		needs = append(needs, opened)
@@ -75,6 +77,9 @@ func (r *reach) needs(tg *ingress.TargetGroup, st *stack) []securitygroup.Need {
 		return needs
 	}
 	n.Name, n.Held, n.Openings = n.Name+" as it stands", true, r.standing(st)
+	if slices.ContainsFunc(st.tagged(tg.ID), func(g *awsapi.TargetGroup) bool { return !takesPods(g) }) {
+		n.Service = types.NamespacedName{} // it is not the pods that are reached
+	}
 	return append(needs, n)
 }
 

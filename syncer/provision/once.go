@@ -25,6 +25,9 @@ func (l *Loop) Once(ctx context.Context) ([]Outcome, error) {
 	if err := l.inventory.load(ctx, l.balancerNames()); err != nil {
 		return nil, err
 	}
+	if err := l.adopt(ctx); err != nil {
+		return nil, err
+	}
 	l.read.Store(true)
 	var outcomes []Outcome
 	ended := true

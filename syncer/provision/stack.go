@@ -20,6 +20,7 @@ const (
 	actionRedirect      = "redirect"
 	actionFixedResponse = "fixed-response"
 	typeApplication     = "application"
+	targetTypeIP        = "ip"
 
 	// maxGroupsPerAction is how many target groups a forward can have.
 	maxGroupsPerAction = 5
@@ -38,6 +39,7 @@ type stack struct {
 	// those whose attributes have been read or set.
 	attributes map[string]awsapi.Attributes
 	readAt     time.Time
+	adopted    map[string]string // names of target groups by the name that they stand for
 
 	// What a pass is about.
 	serves string           // the scheme of the load balancer that rules are made for; "": any

@@ -41,7 +41,8 @@ func (st *stack) uses() map[string]use {
 // group returns what stands for a target group of the model and can serve the load
 // balancer that the pass is about, or nil. It is called as the model says, or, where
 // another load balancer has the group of that name or it takes addresses of the other
-// family, by its salted name. A kept group is known by its resource tag alone.
+// family, by its salted name, or as it was found at the start (adopt.go). A kept group
+// is known by its resource tag alone.
 func (st *stack) group(want *ingress.TargetGroup) *awsapi.TargetGroup {
 	if want == nil {
 		return nil
@@ -49,7 +50,7 @@ func (st *stack) group(want *ingress.TargetGroup) *awsapi.TargetGroup {
 	candidates := st.tagged(want.ID)
 	if !want.Kept {
 		candidates = slices.DeleteFunc(
-			[]*awsapi.TargetGroup{st.targetGroups[want.Name], st.targetGroups[salted(want.Name)]},
+			[]*awsapi.TargetGroup{st.targetGroups[want.Name], st.targetGroups[salted(want.Name)], st.targetGroups[st.adopted[want.Name]]},
 			func(g *awsapi.TargetGroup) bool {
 				return g == nil || family(g.IPAddressType) != family(want.IPAddressType)
 			},

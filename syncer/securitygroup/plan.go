@@ -223,13 +223,25 @@ func compare(a, b awsapi.Permission) int {
 }
 
 // missing returns what is to be opened on a group and is not. The same rule with another
-// description is somebody's who opened it, too.
+// description is somebody's who opened it, too; a wider one counts while it is held.
 func (p *plan) missing(g *awsapi.SecurityGroup) []awsapi.Permission {
 	w := p.groups[g.ID]
 	if w == nil {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(w.open), func(o awsapi.Permission) bool { return contains(g.Ingress, o) })
+	return slices.DeleteFunc(slices.Clone(w.open), func(o awsapi.Permission) bool {
+		return contains(g.Ingress, o) || slices.ContainsFunc(g.Ingress, func(r awsapi.Permission) bool { return r.Description == shared && p.stays(w, r) && covers(r, o) })
+	})
+}
+
+// stays reports whether a rule is one that is not taken away, whoever needs it.
+func (p *plan) stays(w *wanted, r awsapi.Permission) bool {
+	return p.frozen || w.frozen || overlaps(w.held, r) || overlaps(p.held, r)
+}
+
+// covers reports whether a rule opens all that another one does.
+func covers(r, o awsapi.Permission) bool {
+	return overlaps([]awsapi.Permission{r}, o) && r.FromPort <= o.FromPort && o.ToPort <= r.ToPort
 }
 
 // extra returns the rules of a group that were made here, or by LBC, and that nobody
@@ -239,12 +251,12 @@ func (p *plan) extra(g *awsapi.SecurityGroup, ours func(*awsapi.SecurityGroup, a
 	if w == nil {
 		w = &wanted{}
 	}
-	if !p.complete || p.frozen || w.frozen {
+	if !p.complete {
 		return nil
 	}
 	var extra []awsapi.Permission
 	for _, r := range g.Ingress {
-		if r.Description == shared && !contains(w.open, r) && !overlaps(w.held, r) && !overlaps(p.held, r) && ours(g, r) {
+		if r.Description == shared && !contains(w.open, r) && !p.stays(w, r) && ours(g, r) {
 			extra = append(extra, r)
 		}
 	}
