@@ -47,6 +47,7 @@ var behaviours = []string{
 	"several default backends",
 	"certificates of several members",
 	"who may reach a load balancer",
+	"what LBC has made is taken over",
 }
 
 // mutant is one way to break one rule.

@@ -42,6 +42,11 @@ var (
 		namespace: "demo", ingress: "secure", service: "secure", port: "443", targetPort: "8443", groupPort: 8443, podPort: 8443, protocol: "HTTPS", version: "GRPC",
 		check: check{"HTTPS", "traffic-port", "/AWS.ALB/healthcheck", "12", 15, 5, 2, 2}, address: "10.0.1.15",
 	}
+	// nodes is not in testdata/cluster.yaml. Targets of its kind are not supported yet.
+	nodes = backend{
+		namespace: "team-a", ingress: "nodes", service: "nodes", port: "80", targetPort: "30080", groupPort: 30080, podPort: 30080, protocol: "HTTP", version: "HTTP1",
+		targetType: "instance", users: map[string]string{"owner": "platform"}, check: standard, address: instanceID,
+	}
 	backends = map[stack][]backend{web: {webHTTP, apiHTTP}, shared: {front, back}, secure: {secureGRPC}}
 )
 
@@ -51,7 +56,7 @@ func (w *world) provisionByLBC() {
 	w.t.Helper()
 	groups := map[string]string{} // ARNs of target groups by resource
 	for _, s := range []stack{web, shared, secure} {
-		for _, b := range backends[s] {
+		for _, b := range w.backends[s] {
 			groups[b.resource()] = w.lbcTargetGroup(s, b)
 		}
 	}
@@ -59,7 +64,7 @@ func (w *world) provisionByLBC() {
 	w.lbcShared(groups)
 	w.lbcSecure(groups)
 	// One range from the least port to the last, with those between them.
-	w.authorize(w.nodeGroup, permission{from: 5000, to: 9001, group: w.backendGroup, description: sharedRuleDescription})
+	w.authorize(w.nodeGroup, permission{from: w.opened[0], to: w.opened[1], group: w.backendGroup, description: sharedRuleDescription})
 }
 
 func (w *world) lbcWeb(groups map[string]string) {
@@ -119,13 +124,19 @@ func (w *world) lbcShared(groups map[string]string) {
 	}, map[string]string{"idle_timeout.timeout_seconds": "90"})
 	ofFront := rule{teamA, []types.RuleCondition{field("host-header", "a.example.com"), field("path-pattern", "/*")}, forward(share{groups[front.resource()], 0})}
 	ofBack := rule{everybody, []types.RuleCondition{field("host-header", "b.example.com"), field("path-pattern", "/back")}, forward(share{groups[back.resource()], 0})}
-	for port, rules := range map[int32][]rule{80: {ofBack, ofFront}, 8080: {ofFront}} {
+	rules := map[int32][]rule{80: {ofBack, ofFront}, 8080: {ofFront}}
+	members := []string{"team-a/front", "team-b/back"}
+	if arn := groups[nodes.resource()]; arn != "" {
+		members = append(members, "team-a/nodes")
+		rules[80] = append(rules[80], rule{everybody, []types.RuleCondition{field("host-header", "n.example.com"), field("path-pattern", "/*")}, forward(share{arn, 0})})
+	}
+	for port, rules := range rules {
 		l := w.listener(lb, shared, teamA, &elb.CreateListenerInput{
 			Port: &port, Protocol: types.ProtocolEnumHttp, DefaultActions: fixed("404", "text/plain", ""),
 		}, nil)
 		w.rules(l, shared, port, rules...)
 	}
-	w.showAddress(lb, []int32{80, 8080}, "team-a/front", "team-b/back")
+	w.showAddress(lb, []int32{80, 8080}, members...)
 }
 
 func (w *world) lbcSecure(groups map[string]string) {
@@ -137,8 +148,11 @@ func (w *world) lbcSecure(groups map[string]string) {
 		Port: aws.Int32(8443), Protocol: types.ProtocolEnumHttps, SslPolicy: aws.String("ELBSecurityPolicy-2016-08"),
 		Certificates: []types.Certificate{{CertificateArn: &w.certificates[2]}}, DefaultActions: fixed("404", "text/plain", ""),
 	}, nil)
-	w.rules(l, secure, 8443, rule{nil, []types.RuleCondition{field("host-header", "secure.example.com"), field("path-pattern", "/*")},
-		forward(share{groups[secureGRPC.resource()], 0})})
+	w.rules(l, secure, 8443, rule{
+		nil,
+		[]types.RuleCondition{field("host-header", "secure.example.com"), field("path-pattern", "/*")},
+		forward(share{groups[secureGRPC.resource()], 0}),
+	})
 	w.showAddress(lb, []int32{8443}, "demo/secure")
 }
 
@@ -151,7 +165,7 @@ func (w *world) lbcTargetGroup(s stack, b backend) (arn string) {
 		matcher = &types.Matcher{GrpcCode: &b.check.codes}
 	}
 	out, err := w.elb.CreateTargetGroup(w.t.Context(), &elb.CreateTargetGroupInput{
-		Name: &name, Port: &b.groupPort, Protocol: types.ProtocolEnum(b.protocol), ProtocolVersion: &b.version, TargetType: types.TargetTypeEnumIp,
+		Name: &name, Port: &b.groupPort, Protocol: types.ProtocolEnum(b.protocol), ProtocolVersion: &b.version, TargetType: types.TargetTypeEnum(b.kind()),
 		IpAddressType: types.TargetGroupIpAddressTypeEnumIpv4, VpcId: aws.String(vpcID), HealthCheckEnabled: aws.Bool(true),
 		HealthCheckProtocol: types.ProtocolEnum(b.check.protocol), HealthCheckPort: &b.check.port, HealthCheckPath: &b.check.path, Matcher: matcher,
 		HealthCheckIntervalSeconds: &b.check.interval, HealthCheckTimeoutSeconds: &b.check.timeout,
@@ -167,11 +181,14 @@ func (w *world) lbcTargetGroup(s stack, b backend) (arn string) {
 		_, err = w.elb.ModifyTargetGroupAttributes(w.t.Context(), input)
 		require.NoError(w.t, err)
 	}
+	w.binding(s, b, name, arn)
+	if b.kind() != "ip" {
+		return arn // the simulator has no targets of other kinds
+	}
 	_, err = w.elb.RegisterTargets(w.t.Context(), &elb.RegisterTargetsInput{
 		TargetGroupArn: &arn, Targets: []types.TargetDescription{{Id: &b.address, Port: &b.podPort}},
 	})
 	require.NoError(w.t, err)
-	w.binding(s, b, name, arn)
 	w.pod(b, name)
 	return arn
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/tgsync/tgsync/metrics"
 	"github.com/tgsync/tgsync/syncer"
 	"github.com/tgsync/tgsync/syncer/groupbinding"
-	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/syncer/provision"
 	"github.com/tgsync/tgsync/syncer/securitygroup"
 	"github.com/tgsync/tgsync/syncer/target"
@@ -43,7 +42,7 @@ type daemon struct {
 	aws       *awsapi.Clients
 	log       *slog.Logger
 	metrics   *metrics.Metrics
-	events    *record.FakeRecorder
+	events    record.EventRecorder
 	informers *syncer.Informers
 	bindings  *groupbinding.Watch
 	params    *provision.ClassWatch
@@ -54,7 +53,7 @@ type daemon struct {
 // start starts a leader that takes over from LBC, of whose term nothing is known.
 func (w *world) start() {
 	w.t.Helper()
-	d := &daemon{world: w, log: slog.New(slog.DiscardHandler), metrics: metrics.New("test"), events: record.NewFakeRecorder(1000)}
+	d := &daemon{world: w, log: slog.New(slog.DiscardHandler), metrics: metrics.New("test"), events: &record.FakeRecorder{}}
 	config := w.kube.Config()
 	config.UserAgent = "tgsync"
 	var err error
@@ -98,7 +97,7 @@ func (d *daemon) run(ctx context.Context) (end func()) {
 	guards := securitygroup.New(securitygroup.Options{
 		EC2: d.aws.EC2, VPCID: vpcID, Cluster: cluster, Sources: []securitygroup.Source{loop.Needs(), bindings.Needs()},
 		Pods: d.informers.PodsBehind, Node: d.informers.NodeBehind, Synced: d.informers.HasSynced, Backend: backend,
-		AuditInterval: provisionAuditInterval, Events: d.events, Log: d.log,
+		Unrestricted: d.world.settings.DisableRestrictedRules, AuditInterval: provisionAuditInterval, Events: d.events, Log: d.log,
 	})
 	s, err := syncer.New(syncer.Options{
 		AWS: d.aws.ELB, Tokens: d.aws, Roles: func(r target.Role) (syncer.TargetAPI, syncer.Tokens) { c := d.aws.Assume(r); return c.ELB, c },
@@ -131,10 +130,8 @@ func (d *daemon) run(ctx context.Context) (end func()) {
 }
 
 func (d *daemon) provisioning(backend provision.Backend) provision.Options {
-	settings := ingress.DefaultSettings(cluster)
-	settings.DefaultTags = defaultTags
 	return provision.Options{
-		Settings: settings, VPCID: vpcID, Subnets: provision.SubnetSettings{ClusterTagCheck: true, ByReachability: true},
+		Settings: d.world.settings, VPCID: vpcID, Subnets: provision.SubnetSettings{ClusterTagCheck: true, ByReachability: true},
 		Ingresses: d.informers.Ingresses.Lister(), Classes: d.informers.IngressClasses.Lister(), Services: d.informers.Services.Lister(),
 		Params: d.params, Synced: d.informers.HasSynced, Client: d.kube, Events: d.events, ELB: d.aws.ELB, EC2: d.aws.EC2, ACM: d.aws.ACM, Backend: backend,
 		Urgent:  func() map[types.NamespacedName]bool { return nil },
@@ -174,18 +171,6 @@ func (w *world) asked(since time.Time) (n int) {
 		}
 	}
 	return n
-}
-
-// said returns what the daemon told of since the last look.
-func (w *world) said() (all []string) {
-	for {
-		select {
-		case e := <-w.daemon.events.Events:
-			all = append(all, e)
-		default:
-			return all
-		}
-	}
 }
 
 // synced returns the states of the target groups that are synced, by name.

@@ -1,9 +1,11 @@
 package takeover
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 )
 
@@ -77,16 +79,18 @@ type backend struct {
 	targetPort                  string // as the Service has it
 	groupPort                   int32  // the same as a number, or 1
 	podPort                     int32  // in its pods
+	targetType                  string // empty: ip
+	multiCluster                bool
 	protocol, version           string
 	users                       map[string]string // tags
 	check                       check
 	attributes                  map[string]string
-	address                     string // of its only pod
+	address                     string // of its only pod, or the ID of its node
 	uid                         string // of the Service that it was made for; empty: of the one that is there
 }
 
 type check struct {
-	protocol, port, path, codes         string
+	protocol, port, path, codes        string
 	interval, timeout, healthy, unwell int32
 }
 
@@ -94,13 +98,15 @@ func (b backend) resource() string {
 	return b.namespace + "/" + b.ingress + "-" + b.service + ":" + b.port
 }
 
+func (b backend) kind() string { return cmp.Or(b.targetType, "ip") }
+
 // groupName hashes the Service by its UID.
 func (b backend) groupName(s stack, uid string) string {
 	if b.uid != "" {
 		uid = b.uid
 	}
 	return "k8s-" + short(b.namespace, 8) + "-" + short(b.service, 8) + "-" +
-		hashed(cluster, s.id, b.namespace, b.ingress, uid, b.port, fmt.Sprint(b.groupPort), "ip", b.protocol, b.version)
+		hashed(cluster, s.id, b.namespace, b.ingress, uid, b.port, strconv.Itoa(int(b.groupPort)), b.kind(), b.protocol, b.version)
 }
 
 // The backend security group, which all stacks share.

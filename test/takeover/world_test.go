@@ -2,6 +2,7 @@ package takeover
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -28,11 +29,15 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/tgsync/tgsync/syncer/ingress"
 	"github.com/tgsync/tgsync/test/awssim"
 	"github.com/tgsync/tgsync/test/kubesim"
 )
 
-const region = "ap-northeast-3"
+const (
+	region     = "ap-northeast-3"
+	instanceID = "i-0a1b2c3d4e5f60718"
+)
 
 func TestMain(m *testing.M) {
 	for k, v := range map[string]string{
@@ -65,15 +70,23 @@ type world struct {
 
 	certificates                             []string // two of *.example.net, one of *.example.com
 	office, factory, nodeGroup, backendGroup string   // security groups
+	backends                                 map[stack][]backend
+	opened                                   [2]int32 // the ports of nodes that LBC has opened
+	settings                                 ingress.Settings
 	daemon                                   *daemon
 	stop                                     func()
 }
 
-// inWorld runs a test in a world that LBC has left, and in which nothing runs.
-func inWorld(t *testing.T, test func(w *world)) {
+// inWorld runs a test in a world that LBC has left, and in which nothing runs. Nil: users
+// have changed nothing of testdata/cluster.yaml before.
+func inWorld(t *testing.T, change, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, stop: func() {}}
+		w := &world{t: t, stop: func() {}, backends: map[stack][]backend{}, opened: [2]int32{5000, 9001}, settings: ingress.DefaultSettings(cluster)}
+		w.settings.DefaultTags = defaultTags
+		for s, all := range backends {
+			w.backends[s] = slices.Clone(all)
+		}
 		w.makeAccount()
 		w.kube = kubesim.New(kubesim.Options{Kinds: []kubesim.Kind{
 			{Group: bindingsOf.Group, Version: bindingsOf.Version, Kind: "TargetGroupBinding", Resource: bindingsOf.Resource, Namespaced: true, Status: true},
@@ -86,6 +99,9 @@ func inWorld(t *testing.T, test func(w *world)) {
 		w.custom, err = dynamic.NewForConfig(w.kube.Admin())
 		require.NoError(t, err)
 		w.applyCluster()
+		if change != nil {
+			change(w)
+		}
 		w.provisionByLBC()
 		defer func() { w.stop() }()
 		test(w)
@@ -118,13 +134,13 @@ func (w *world) makeAccount() {
 	w.nodeGroup = w.securityGroup("nodes", "nodes", map[string]string{"kubernetes.io/cluster/" + cluster: "owned"})
 	w.backendGroup = w.securityGroup(sharedGroupName(), sharedGroupDescription, sharedGroupTags())
 	var addresses []string
-	for _, all := range backends {
+	for _, all := range w.backends {
 		for _, b := range all {
 			addresses = append(addresses, b.address)
 		}
 	}
 	require.NoError(w.t, w.sim.SetInterface(awssim.Interface{
-		ID: "eni-0a1b2c3d4e5f60718", SubnetID: "subnet-a", InstanceID: "i-0a1b2c3d4e5f60718",
+		ID: "eni-0a1b2c3d4e5f60718", SubnetID: "subnet-a", InstanceID: instanceID,
 		Addresses: append([]string{"10.0.1.10"}, addresses...), SecurityGroups: []string{w.nodeGroup},
 	}))
 }
@@ -142,7 +158,7 @@ func (w *world) applyCluster() {
 	}
 	for {
 		u := &unstructured.Unstructured{}
-		if err := decoder.Decode(u); err == io.EOF {
+		if err := decoder.Decode(u); errors.Is(err, io.EOF) {
 			return
 		}
 		require.NoError(w.t, err)
@@ -202,13 +218,16 @@ func (w *world) binding(s stack, b backend, name, arn string) {
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "TargetGroupBinding",
 		"spec": map[string]any{
-			"targetGroupARN": arn, "targetType": "ip", "targetGroupProtocol": b.protocol, "ipAddressType": "ipv4", "vpcID": vpcID,
+			"targetGroupARN": arn, "targetType": b.kind(), "targetGroupProtocol": b.protocol, "ipAddressType": "ipv4", "vpcID": vpcID,
 			"serviceRef": map[string]any{"name": b.service, "port": number(b.port)},
 			"networking": map[string]any{"ingress": []any{map[string]any{
 				"from": []any{map[string]any{"securityGroup": map[string]any{"groupID": w.backendGroup}}}, "ports": ports,
 			}}},
 		},
 	}}
+	if b.multiCluster {
+		u.Object["spec"].(map[string]any)["multiClusterTargetGroup"] = true
+	}
 	u.SetNamespace(b.namespace)
 	u.SetName(name)
 	u.SetLabels(s.labels())
