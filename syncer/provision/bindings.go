@@ -116,6 +116,9 @@ func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 		if want := fed(m, g); want != nil {
 			b := o.binding(bindingOf(m, want), g, wanted[want.ID])
 			b.Weightless = b.Weightless || weightless[want.ID]
+			if want.Kept {
+				b.TargetPort = portBefore(before, b) // the model does not know it
+			}
 			byARN[g.ARN] = b
 		}
 	}
@@ -126,6 +129,16 @@ func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 	}
 	s.bindings = slices.SortedFunc(maps.Values(byARN), func(a, b target.Binding) int { return cmp.Compare(a.GroupARN, b.GroupARN) })
 	return s
+}
+
+// portBefore is the port of a binding's targets as it was shown last.
+func portBefore(before []target.Binding, b target.Binding) int32 {
+	for _, was := range before {
+		if was.GroupARN == b.GroupARN {
+			return was.TargetPort
+		}
+	}
+	return b.TargetPort
 }
 
 func bindingOf(m *ingress.Model, want *ingress.TargetGroup) target.Binding {
