@@ -189,7 +189,9 @@ func (p *pass) canTakeOver(ctx context.Context, x *executor, b *balancer, ing *n
 	since := x.timers.waited(takingOver(b, ing))
 	for _, g := range x.stack.of(b, ing) {
 		ready, err := p.isReadyBeside(ctx, x, g)
-		if err != nil {
+		if isRefusal(err) { // time alone tells
+			x.refused = append(x.refused, resourceError{g.Tags[ingress.TagResource], err})
+		} else if err != nil {
 			return false, err
 		}
 		if !ready && time.Since(since) >= x.replaceTimeout {

@@ -305,6 +305,22 @@ func TestShownWhenHealthy(t *testing.T) {
 	})
 }
 
+// TestShownWhenActive: what has no targets is not ready before the load balancer is.
+func TestShownWhenActive(t *testing.T) {
+	inWorld(t, slowBalancers, func(w *world) {
+		t := w.t
+		w.ingress("demo0", "first", nil)
+		w.start()
+		w.settle()
+		host := hostOf(w.get("demo0", "first"))
+		w.annotate("first", map[string]string{"scheme": "internal"})
+		time.Sleep(minutesToBegin - 10*time.Second)
+		require.Equal(t, host, hostOf(w.get("demo0", "first")))
+		time.Sleep(20 * time.Second)
+		require.NotEqual(t, host, hostOf(w.get("demo0", "first")))
+	})
+}
+
 // TestMovesWhileAnotherIsDeleted: nobody is left who says what the group's load balancer
 // is like, and it stays as it is.
 func TestMovesWhileAnotherIsDeleted(t *testing.T) {

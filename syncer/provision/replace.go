@@ -101,6 +101,10 @@ func (x *executor) findTurns(ctx context.Context, m *ingress.Model) error {
 		}
 		x.timers.looked[t.new.ARN] = time.Now()
 		ready, err := x.isReady(ctx, t, uses[t.new.ARN])
+		if isRefusal(err) { // time alone tells, and rules of others do not wait for it
+			x.refused = append(x.refused, resourceError{t.id, err})
+			ready, err = uses[t.new.ARN].balancer != nil && time.Since(x.timers.waited(t.new.ARN)) >= x.replaceTimeout, nil
+		}
 		if err != nil {
 			return err
 		}
@@ -311,7 +315,7 @@ func (x *executor) settled(m *ingress.Model, steps []step) []step {
 		if want == nil || x.replaceTimeout <= 0 || slices.Contains(x.finished, d.group.ARN) {
 			return false // nothing takes its place, or nobody has asked it for a long time
 		}
-		end := x.timers.waited("idle " + d.group.ARN).Add(drain(want.Attributes))
+		end := x.timers.waited("idle " + d.group.ARN).Add(drain(x.stack.attributes[d.group.ARN], want.Attributes))
 		if time.Now().Before(end) {
 			x.wakeAt(end)
 			return true
@@ -320,9 +324,11 @@ func (x *executor) settled(m *ingress.Model, steps []step) []step {
 	})
 }
 
-// drain is the deregistration delay among the attributes of a target group.
-func drain(attributes map[string]string) time.Duration {
-	d, err := time.ParseDuration(cmp.Or(attributes[attributeDeregistrationDelay], "x") + "s")
+// drain is the deregistration delay of a target group: as AWS has told it, or else as
+// is asked of its successor.
+func drain(have, want map[string]string) time.Duration {
+	said := cmp.Or(have[attributeDeregistrationDelay], want[attributeDeregistrationDelay], "x")
+	d, err := time.ParseDuration(said + "s")
 	if err != nil || d < 0 {
 		return deregistrationDelay
 	}

@@ -293,3 +293,50 @@ func TestMemberTurnsBadWhileItsDefaultBackendIsReplaced(t *testing.T) {
 		require.Equal(t, map[string]int{"security group": 1, "load balancer": 1, "target group": 2, "rule": 3}, kinds(w.account()))
 	})
 }
+
+// TestHealthMayNotBeRead: what else changes does not wait, and what is replaced waits no
+// longer than for targets that are not healthy.
+func TestHealthMayNotBeRead(t *testing.T) {
+	inTraffic(t, awssim.Options{}, func(w *traffic) {
+		t := w.t
+		w.deploy("echo0", "10.0.1.1", "10.0.2.1")
+		w.deploy("echo1", "10.0.1.2")
+		w.ingress("demo0", "first", nil, "echo0")
+		w.start()
+		w.live(2 * time.Minute)
+		host, before := w.address("first"), w.weights()
+		w.follow(host, "/echo0", "echo0")
+		w.said()
+		denied := w.sim.Inject(awssim.Fault{Action: "DescribeTargetHealth", Code: "AccessDenied", Message: "not you"})
+		w.change("echo0", recreated)
+		w.update("demo0", "first", func(ing *networkingv1.Ingress) { ing.Spec.Rules = append(ing.Spec.Rules, rulesTo("echo1")) })
+		w.live(time.Minute)
+		w.follow(host, "/echo1", "echo1")
+		require.Contains(t, strings.Join(w.said(), "\n"), "demo0/first FailedDeployModel: ")
+		w.live(replaceTimeout)
+		denied.Clear()
+		w.live(time.Minute)
+		for name := range before {
+			require.NotContains(t, w.weights(), name)
+		}
+	})
+}
+
+func TestDrain(t *testing.T) {
+	delay := func(seconds string) map[string]string {
+		return map[string]string{attributeDeregistrationDelay: seconds}
+	}
+	tests := map[string]struct {
+		have, want map[string]string
+		is         time.Duration
+	}{
+		"nobody says":   {nil, nil, 300 * time.Second},
+		"as it stands":  {delay("60"), delay("10"), time.Minute},
+		"as is asked":   {nil, delay("10"), 10 * time.Second},
+		"not a number":  {nil, delay("soon"), 300 * time.Second},
+		"below nothing": {nil, delay("-1"), 300 * time.Second},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tt.is, drain(tt.have, tt.want)) })
+	}
+}
