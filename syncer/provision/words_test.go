@@ -14,12 +14,12 @@ import (
 	"github.com/tgsync/tgsync/syncer/rehearsal"
 )
 
-// Every step says with its first word what becomes of something: what a plan shows is
-// signed by it. A new kind of step needs a verb that package rehearsal knows.
-func TestStepsHaveSigns(t *testing.T) {
-	words, steps := map[string]string{}, map[string]bool{}
+// methods returns those of this package.
+func methods(t *testing.T) []*ast.FuncDecl {
+	t.Helper()
 	entries, err := os.ReadDir(".")
 	require.NoError(t, err)
+	var found []*ast.FuncDecl
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
 			continue
@@ -27,17 +27,25 @@ func TestStepsHaveSigns(t *testing.T) {
 		file, err := parser.ParseFile(token.NewFileSet(), e.Name(), nil, 0)
 		require.NoError(t, err)
 		for _, d := range file.Decls {
-			f, ok := d.(*ast.FuncDecl)
-			if !ok || f.Recv == nil {
-				continue
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil {
+				found = append(found, f)
 			}
-			name := receiver(f)
-			switch {
-			case f.Name.Name == "String":
-				words[name] = firstText(f)
-			case f.Name.Name == "do" && len(f.Type.Params.List) == 2 && name != "executor":
-				steps[name] = true
-			}
+		}
+	}
+	return found
+}
+
+// Every step says with its first word what becomes of something: what a plan shows is
+// signed by it. A new kind of step needs a verb that package rehearsal knows.
+func TestStepsHaveSigns(t *testing.T) {
+	words, steps := map[string]string{}, map[string]bool{}
+	for _, f := range methods(t) {
+		name := receiver(f)
+		switch {
+		case f.Name.Name == "String":
+			words[name] = firstText(f)
+		case f.Name.Name == "do" && len(f.Type.Params.List) == 2 && name != "executor":
+			steps[name] = true
 		}
 	}
 	require.Greater(t, len(steps), 20, "steps are found by their method do")
