@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// perBalancer is how many groups share a load balancer: 50 of 20 targets fill its
-	// quota of 1,000.
-	perBalancer = 50
+	// perBalancer is how many groups share a load balancer: 40 of 20 targets leave room
+	// in its quota of 1,000.
+	perBalancer = 40
 	// provisioning is more than 1,000 groups and their rules take at 3 calls a second.
 	provisioning = time.Hour
 	// annotations is what the names of all annotations begin with.
