@@ -36,6 +36,7 @@ type Bar struct {
 	Least    *float64 `json:"least"`   // of the value
 	Most     *float64 `json:"most"`    // of the value
 	MostBy   *float64 `json:"most_by"` // of the value by the bound
+	Note     string   `json:"note"`    // what the bound means, where the figure does not tell
 }
 
 //go:embed bars.json
