@@ -52,6 +52,7 @@ func Checks() map[string]Check {
 		"an update is refused":                         updateRefused,
 		"spec changes count the generation up":         generations,
 		"status and the rest are apart":                statusApart,
+		"a dry run is answered, and kept nothing of":   dryRun,
 	}
 	maps.Copy(checks, deleteChecks())
 	maps.Copy(checks, readChecks())
@@ -99,6 +100,26 @@ func (c cluster) fails(err error, code int32, reason metav1.StatusReason, format
 	require.Equal(c.t, fmt.Sprintf(format, args...), status.Status().Message)
 	require.Equal(c.t, code, status.Status().Code)
 	require.Equal(c.t, reason, status.Status().Reason)
+}
+
+// dryRun: the answer is that of a real write, with the version of what stands.
+func dryRun(c cluster) {
+	cm := c.configMap("a", nil)
+	maps := c.CoreV1().ConfigMaps(c.ns)
+	dry := []string{metav1.DryRunAll}
+	patched, err := maps.Patch(c.ctx(), "a", types.MergePatchType, []byte(`{"data":{"a":"2"}}`), metav1.PatchOptions{DryRun: dry})
+	require.NoError(c.t, err)
+	require.Equal(c.t, "2", patched.Data["a"])
+	require.Equal(c.t, cm.ResourceVersion, patched.ResourceVersion)
+	created, err := maps.Create(c.ctx(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "b"}}, metav1.CreateOptions{DryRun: dry})
+	require.NoError(c.t, err)
+	require.Equal(c.t, "b", created.Name)
+	_, err = maps.Create(c.ctx(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, metav1.CreateOptions{DryRun: dry})
+	c.fails(err, 409, metav1.StatusReasonAlreadyExists, `configmaps "a" already exists`)
+	all, err := maps.List(c.ctx(), metav1.ListOptions{FieldSelector: "metadata.name!=kube-root-ca.crt"})
+	require.NoError(c.t, err)
+	require.Len(c.t, all.Items, 1)
+	require.Equal(c.t, cm.Data, all.Items[0].Data)
 }
 
 func (c cluster) configMap(name string, labels map[string]string) *corev1.ConfigMap {

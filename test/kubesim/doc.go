@@ -20,8 +20,8 @@
 // Conformance is the part of the contract that a real API server is held to as well.
 //
 // Left out on purpose: defaulting, validation beyond metadata, admission (so a
-// namespace need not exist), garbage collection, propagation policies, dry run,
-// server-side apply, protobuf, tables, discovery. Where a client asks for one of
+// namespace need not exist), garbage collection, propagation policies, dry runs of
+// deletions, server-side apply, protobuf, tables, discovery. Where a client asks for one of
 // these it gets an error that says so. Pods that are deleted gracefully stay until
 // somebody deletes them with a grace period of zero: there is no kubelet.
 //

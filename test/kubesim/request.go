@@ -30,6 +30,7 @@ type request struct {
 	userAgent   string
 	contentType string
 	body        []byte
+	dry         bool // nothing is kept
 	options     internalversion.ListOptions
 	labels      labels.Selector
 	fields      fields.Selector
@@ -134,8 +135,8 @@ func (r *request) chooseVerb(method, watch string) bool {
 }
 
 func (r *request) parseOptions(query url.Values) error {
-	if query.Has("dryRun") {
-		return apierrors.NewBadRequest("the simulated API server has no dry run")
+	if r.dry = query.Has("dryRun"); r.dry && !slices.Contains([]string{"create", "update", "patch"}, r.verb) {
+		return apierrors.NewBadRequest("the simulated API server has no dry run of " + r.verb)
 	}
 	r.labels, r.fields = labels.Everything(), fields.Everything()
 	if !slices.Contains([]string{"list", "watch", "deletecollection"}, r.verb) {

@@ -40,6 +40,7 @@ type Server struct {
 	faults   []*Fault
 	delays   []delay
 	calls    []Call
+	dry      bool // the request that is served is a dry run
 	down     bool
 	closed   bool
 }
@@ -166,6 +167,7 @@ func (s *Server) answer(ctx context.Context, r *request, failed error) (*answer,
 func (s *Server) serve(ctx context.Context, r *request) (*answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dry = r.dry
 	switch r.verb {
 	case "get":
 		return s.getLocked(r)

@@ -29,11 +29,25 @@ func (s *Server) stored(k *Kind) *Kind {
 // commitLocked makes a change and tells every watch of it. It returns nil for an
 // object that is gone.
 func (s *Server) commitLocked(k *Kind, u *unstructured.Unstructured, prev *object) (*object, error) {
+	if s.dry {
+		return rehearse(s.stored(k), u, prev)
+	}
 	e, err := s.store.commit(s.stored(k), u, prev)
 	if err != nil {
 		return nil, err
 	}
 	return e.obj, s.broadcastLocked(e)
+}
+
+// rehearse returns what a change would make, with the version of what it would change.
+func rehearse(k *Kind, u *unstructured.Unstructured, prev *object) (*object, error) {
+	if u == nil {
+		return nil, nil
+	}
+	if prev == nil {
+		return newObject(k, u, 0)
+	}
+	return newObject(k, u, prev.rv)
 }
 
 // matchNamespace gives u the namespace of the request.
