@@ -30,6 +30,8 @@ const (
 	domain = ".elbv2.k8s.aws"
 	// usualName is what LBC's configurations are called, if nobody has renamed them.
 	usualName = "aws-load-balancer-webhook"
+	// usualService is who answers them.
+	usualService = "aws-load-balancer-webhook-service"
 )
 
 // unreachable is how the API server says that it could not ask a webhook. What a
@@ -88,36 +90,57 @@ func nameIn(err error) string {
 
 // command removes LBC's webhooks: all of them, since the next write would meet another.
 func command(ctx context.Context, configurations Configurations) string {
-	validating, mutating := listed(ctx, configurations)
-	if len(validating)+len(mutating) == 0 {
-		validating, mutating = []string{usualName}, []string{usualName}
+	found, _ := Find(ctx, configurations)
+	if found.Command() == "" { // they cannot be read, or are gone by now
+		found = Found{Validating: []string{usualName}, Mutating: []string{usualName}}
 	}
+	return found.Command()
+}
+
+// Found are the configurations that hold webhooks of LBC, by name.
+type Found struct {
+	Validating []string `json:"validating"`
+	Mutating   []string `json:"mutating"`
+}
+
+// Command returns what removes them; empty: there are none.
+func (f Found) Command() string {
 	var commands []string
-	if len(validating) > 0 {
-		commands = append(commands, "kubectl delete validatingwebhookconfiguration "+strings.Join(validating, " "))
+	if len(f.Validating) > 0 {
+		commands = append(commands, "kubectl delete validatingwebhookconfiguration "+strings.Join(f.Validating, " "))
 	}
-	if len(mutating) > 0 {
-		commands = append(commands, "kubectl delete mutatingwebhookconfiguration "+strings.Join(mutating, " "))
+	if len(f.Mutating) > 0 {
+		commands = append(commands, "kubectl delete mutatingwebhookconfiguration "+strings.Join(f.Mutating, " "))
 	}
 	return strings.Join(commands, "; ")
 }
 
-// listed returns the configurations that hold webhooks of LBC, as far as they can be
-// read.
-func listed(ctx context.Context, configurations Configurations) (validating, mutating []string) {
-	if all, err := configurations.ValidatingWebhookConfigurations().List(ctx, metav1.ListOptions{}); err == nil {
-		for i := range all.Items {
-			if slices.ContainsFunc(all.Items[i].Webhooks, func(w registrationv1.ValidatingWebhook) bool { return strings.HasSuffix(w.Name, domain) }) {
-				validating = append(validating, all.Items[i].Name)
+// Find returns the configurations that hold webhooks of LBC, as far as they can be read,
+// and why the others cannot.
+func Find(ctx context.Context, configurations Configurations) (Found, error) {
+	var f Found
+	validating, refused := configurations.ValidatingWebhookConfigurations().List(ctx, metav1.ListOptions{})
+	if refused == nil {
+		for i := range validating.Items {
+			c := &validating.Items[i]
+			if c.Name == usualName || slices.ContainsFunc(c.Webhooks, func(w registrationv1.ValidatingWebhook) bool { return isLBCs(w.Name, w.ClientConfig) }) {
+				f.Validating = append(f.Validating, c.Name)
 			}
 		}
 	}
-	if all, err := configurations.MutatingWebhookConfigurations().List(ctx, metav1.ListOptions{}); err == nil {
-		for i := range all.Items {
-			if slices.ContainsFunc(all.Items[i].Webhooks, func(w registrationv1.MutatingWebhook) bool { return strings.HasSuffix(w.Name, domain) }) {
-				mutating = append(mutating, all.Items[i].Name)
+	mutating, err := configurations.MutatingWebhookConfigurations().List(ctx, metav1.ListOptions{})
+	if err == nil {
+		for i := range mutating.Items {
+			c := &mutating.Items[i]
+			if c.Name == usualName || slices.ContainsFunc(c.Webhooks, func(w registrationv1.MutatingWebhook) bool { return isLBCs(w.Name, w.ClientConfig) }) {
+				f.Mutating = append(f.Mutating, c.Name)
 			}
 		}
 	}
-	return validating, mutating
+	return f, errors.Join(refused, err)
+}
+
+// isLBCs reports whether a webhook is LBC's, by its name or by who answers it.
+func isLBCs(name string, client registrationv1.WebhookClientConfig) bool {
+	return strings.HasSuffix(name, domain) || client.Service != nil && client.Service.Name == usualService
 }

@@ -93,3 +93,24 @@ func TestExplain(t *testing.T) {
 		})
 	}
 }
+
+// What is LBC's is told by the webhook's name, by who answers it, or by its own name.
+func TestFind(t *testing.T) {
+	served := mutating("by-service", "x.example.org").(*registrationv1.MutatingWebhookConfiguration)
+	served.Webhooks[0].ClientConfig.Service = &registrationv1.ServiceReference{Namespace: "lbc", Name: "aws-load-balancer-webhook-service"}
+	client := fake.NewClientset(
+		validating("aws-load-balancer-webhook", "x.example.com"), validating("by-name", "vingress.elbv2.k8s.aws"), validating("other", "x.example.com"),
+		served, mutating("other", "y.example.com"),
+	)
+	found, err := webhook.Find(t.Context(), client.AdmissionregistrationV1())
+	require.NoError(t, err)
+	require.Equal(t, webhook.Found{Validating: []string{"aws-load-balancer-webhook", "by-name"}, Mutating: []string{"by-service"}}, found)
+	require.Equal(t, "kubectl delete validatingwebhookconfiguration aws-load-balancer-webhook by-name; kubectl delete mutatingwebhookconfiguration by-service", found.Command())
+
+	client.PrependReactor("list", "validatingwebhookconfigurations", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("forbidden")
+	})
+	found, err = webhook.Find(t.Context(), client.AdmissionregistrationV1())
+	require.ErrorContains(t, err, "forbidden")
+	require.Equal(t, webhook.Found{Mutating: []string{"by-service"}}, found)
+}
