@@ -40,7 +40,7 @@ var law = map[string][]string{
 	"syncer/standaside":    {"syncer/lease"},
 	"syncer/webhook":       nil,
 	"syncer/rehearsal":     {"awsapi", "syncer/target"},
-	"syncer/cleanup":       {"awsapi", "syncer/ingress"},
+	"syncer/cleanup":       {"awsapi", "syncer/ingress", "syncer/securitygroup"},
 }
 
 // pure packages are functions from values to values: no clients, no clock, no

@@ -3,7 +3,9 @@
 //
 // A leftover is what carries the tag elbv2.k8s.aws/cluster with the cluster's name:
 // load balancers of every type, target groups, security groups, whether tgsync made
-// them or the AWS Load Balancer Controller did.
+// them or the AWS Load Balancer Controller did. And so are the rules that these have
+// made for such a security group on others: nodes' groups may outlive the cluster, and
+// a group that a rule names cannot be deleted.
 package cleanup
 
 import (
@@ -16,6 +18,7 @@ import (
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/securitygroup"
 )
 
 // ELB is what cleaning up needs of ELBv2.
@@ -30,6 +33,7 @@ type ELB interface {
 // EC2 is what cleaning up needs of EC2.
 type EC2 interface {
 	DescribeSecurityGroups(ctx context.Context, vpcID string, tags awsapi.Tags) ([]awsapi.SecurityGroup, error)
+	RevokeIngress(ctx context.Context, id string, permissions []awsapi.Permission) error
 	DeleteSecurityGroup(ctx context.Context, id string) error
 }
 
@@ -40,12 +44,13 @@ type Kind int
 const (
 	LoadBalancer Kind = iota
 	TargetGroup
+	Rules
 	SecurityGroup
 )
 
 // String is the kind in words.
 func (k Kind) String() string {
-	return [...]string{"load balancer", "target group", "security group"}[k]
+	return [...]string{"load balancer", "target group", "rules of security group", "security group"}[k]
 }
 
 // Leftover is one resource of the cluster.
@@ -53,6 +58,8 @@ type Leftover struct {
 	Kind Kind
 	Name string
 	ID   string // ARN, or sg-...
+
+	rules []awsapi.Permission // those that go, of Rules
 }
 
 // String names a leftover to a person.
@@ -68,29 +75,52 @@ func Find(ctx context.Context, elb ELB, ec2 EC2, cluster string) ([]Leftover, er
 	if err != nil {
 		return nil, err
 	}
-	securityGroups, err := ec2.DescribeSecurityGroups(ctx, "", awsapi.Tags{ingress.TagCluster: cluster})
+	securityGroups, err := findSecurityGroups(ctx, ec2, cluster)
 	if err != nil {
 		return nil, err
 	}
 	var candidates []Leftover
 	var arns []string
 	for _, b := range balancers {
-		candidates, arns = append(candidates, Leftover{LoadBalancer, b.Name, b.ARN}), append(arns, b.ARN)
+		candidates, arns = append(candidates, Leftover{Kind: LoadBalancer, Name: b.Name, ID: b.ARN}), append(arns, b.ARN)
 	}
 	for _, g := range targetGroups {
-		candidates, arns = append(candidates, Leftover{TargetGroup, g.Name, g.ARN}), append(arns, g.ARN)
+		candidates, arns = append(candidates, Leftover{Kind: TargetGroup, Name: g.Name, ID: g.ARN}), append(arns, g.ARN)
 	}
 	tags, err := elb.DescribeTags(ctx, arns)
 	if err != nil {
 		return nil, err
 	}
 	left := slices.DeleteFunc(candidates, func(l Leftover) bool { return tags[l.ID][ingress.TagCluster] != cluster })
-	for _, g := range securityGroups {
-		left = append(left, Leftover{SecurityGroup, g.Name, g.ID})
-	}
+	left = append(left, securityGroups...)
 	slices.SortFunc(left, func(a, b Leftover) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
+	return left, nil
+}
+
+// findSecurityGroups lists the security groups of a cluster, and the rules for them on
+// others.
+func findSecurityGroups(ctx context.Context, ec2 EC2, cluster string) (left []Leftover, err error) {
+	all, err := ec2.DescribeSecurityGroups(ctx, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	isLeft := map[string]bool{}
+	for _, g := range all {
+		if g.Tags[ingress.TagCluster] == cluster {
+			isLeft[g.ID] = true
+			left = append(left, Leftover{Kind: SecurityGroup, Name: g.Name, ID: g.ID})
+		}
+	}
+	for _, g := range all {
+		rules := slices.DeleteFunc(slices.Clone(g.Ingress), func(r awsapi.Permission) bool {
+			return r.Description != securitygroup.Description || !isLeft[r.GroupID]
+		})
+		if len(rules) > 0 {
+			left = append(left, Leftover{Kind: Rules, Name: g.Name, ID: g.ID, rules: rules})
+		}
+	}
 	return left, nil
 }
 
@@ -140,6 +170,8 @@ func remove(ctx context.Context, elb ELB, ec2 EC2, l Leftover) (err error) {
 		err = elb.DeleteLoadBalancer(ctx, l.ID)
 	case TargetGroup:
 		err = elb.DeleteTargetGroup(ctx, l.ID)
+	case Rules:
+		err = ec2.RevokeIngress(ctx, l.ID, l.rules)
 	case SecurityGroup:
 		err = ec2.DeleteSecurityGroup(ctx, l.ID)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tgsync/tgsync/awsapi"
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/securitygroup"
 	"github.com/tgsync/tgsync/test/awssim"
 )
 
@@ -40,18 +41,23 @@ func inAccount(t *testing.T, test func(account)) {
 		require.NoError(t, err)
 		c, err := awsapi.New(t.Context(), awsapi.Options{HTTPClient: &http.Client{Transport: sim.Transport()}})
 		require.NoError(t, err)
-		build(t, c, "gone")
-		build(t, c, "alive")
+		nodes, err := c.EC2.CreateSecurityGroup(t.Context(), awsapi.SecurityGroup{Name: "nodes", Description: "x", VPCID: vpcID})
+		require.NoError(t, err)
+		build(t, c, "gone", nodes)
+		build(t, c, "alive", nodes)
 		test(account{c, t})
 	})
 }
 
 // build makes a load balancer that forwards to a target group.
-func build(t *testing.T, c *awsapi.Clients, cluster string) {
+func build(t *testing.T, c *awsapi.Clients, cluster, nodes string) {
 	t.Helper()
 	tags := awsapi.Tags{ingress.TagCluster: cluster}
 	sg, err := c.EC2.CreateSecurityGroup(t.Context(), awsapi.SecurityGroup{Name: cluster + "-sg", Description: "x", VPCID: vpcID, Tags: tags})
 	require.NoError(t, err)
+	require.NoError(t, c.EC2.AuthorizeIngress(t.Context(), nodes, []awsapi.Permission{
+		{Protocol: "tcp", FromPort: 80, ToPort: 80, GroupID: sg, Description: securitygroup.Description},
+	}))
 	lb, err := c.ELB.CreateLoadBalancer(t.Context(), awsapi.LoadBalancer{
 		Name: cluster + "-lb", Type: "application", Scheme: "internal", SubnetIDs: []string{"subnet-a", "subnet-b"},
 		SecurityGroups: []string{sg}, Tags: tags,
@@ -81,18 +87,18 @@ func TestDelete(t *testing.T) {
 		t := c.t
 		left, err := Find(t.Context(), c.ELB, c.EC2, "gone")
 		require.NoError(t, err)
-		require.Equal(t, []string{"load balancer gone-lb", "target group gone-tg", "security group gone-sg"}, names(left))
+		require.Equal(t, []string{"load balancer gone-lb", "target group gone-tg", "rules of security group nodes", "security group gone-sg"}, names(left))
 
 		told := map[string]error{}
 		require.NoError(t, Delete(t.Context(), c.ELB, c.EC2, left, func(l Leftover, err error) { told[l.Name] = err }))
-		require.Equal(t, map[string]error{"gone-lb": nil, "gone-tg": nil, "gone-sg": nil}, told)
+		require.Equal(t, map[string]error{"gone-lb": nil, "gone-tg": nil, "nodes": nil, "gone-sg": nil}, told)
 
 		left, err = Find(t.Context(), c.ELB, c.EC2, "gone")
 		require.NoError(t, err)
 		require.Empty(t, left)
 		left, err = Find(t.Context(), c.ELB, c.EC2, "alive")
 		require.NoError(t, err)
-		require.Len(t, left, 3)
+		require.Len(t, left, 4, "the rule for the other cluster's group stays")
 	})
 }
 
@@ -113,7 +119,7 @@ func TestProtected(t *testing.T) {
 		})
 		require.ErrorContains(t, err, "load balancer gone-lb")
 		require.ErrorContains(t, err, "deletion protection")
-		require.Equal(t, map[string]bool{"gone-lb": false, "gone-tg": false, "gone-sg": false}, told)
+		require.Equal(t, map[string]bool{"gone-lb": false, "gone-tg": false, "nodes": true, "gone-sg": false}, told)
 	})
 }
 

@@ -12,6 +12,9 @@ import (
 // which rules are its own.
 const shared = "elbv2.k8s.aws/targetGroupBinding=shared"
 
+// Description is that of the rules that are made here.
+const Description = shared
+
 // maxPort is the last port there is.
 const maxPort = 65535
 
