@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,12 @@ const (
 	controllerClass = "service.k8s.aws/nlb"
 	// balancerType is the annotation that says so, too, in older manifests.
 	balancerType = "service.beta.kubernetes.io/aws-load-balancer-type"
+)
+
+// Who on AWS makes load balancers for Services.
+const (
+	controller = "the AWS Load Balancer Controller"
+	cloud      = "the service controller of the cloud provider"
 )
 
 // reasonNotProvisioned is the reason of the event on such a Service.
@@ -80,7 +87,6 @@ func (u *unserved) forget(obj any) {
 // provisionerOf returns who on AWS makes the load balancer that a Service asks for; ""
 // if it asks for none, or names somebody else.
 func provisionerOf(svc *corev1.Service) string {
-	const controller, cloud = "the AWS Load Balancer Controller", "the service controller of the cloud provider"
 	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
 		return ""
 	}
@@ -95,4 +101,17 @@ func provisionerOf(svc *corev1.Service) string {
 		return controller
 	}
 	return cloud
+}
+
+// Unserved returns the Services whose load balancer the AWS Load Balancer Controller makes,
+// by namespace and name, in their order. The caches must be full.
+func (i *Informers) Unserved() []string {
+	names := []string{}
+	for _, obj := range i.Services.Informer().GetStore().List() {
+		if svc, ok := obj.(*corev1.Service); ok && provisionerOf(svc) == controller {
+			names = append(names, svc.Namespace+"/"+svc.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

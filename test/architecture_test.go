@@ -23,7 +23,7 @@ const module = "github.com/tgsync/tgsync"
 // Imports run one way: from cmd to syncer, from there to its parts, from those
 // to the target value. A package that is not here needs a line here first.
 var law = map[string][]string{
-	"cmd/tgsync":           {"awsapi", "metrics", "syncer", "syncer/groupbinding", "syncer/ingress", "syncer/lease", "syncer/provision", "syncer/securitygroup", "syncer/standaside", "syncer/target"},
+	"cmd/tgsync":           {"awsapi", "metrics", "syncer", "syncer/cleanup", "syncer/groupbinding", "syncer/ingress", "syncer/lease", "syncer/provision", "syncer/rehearsal", "syncer/securitygroup", "syncer/standaside", "syncer/target", "syncer/webhook"},
 	"syncer":               {"awsapi", "syncer/endpoints", "syncer/lease", "syncer/namespaces", "syncer/opqueue", "syncer/readiness", "syncer/securitygroup", "syncer/target"},
 	"syncer/groupbinding":  {"awsapi", "syncer/ingress", "syncer/namespaces", "syncer/securitygroup", "syncer/target", "syncer/webhook"},
 	"syncer/provision":     {"awsapi", "syncer/ingress", "syncer/securitygroup", "syncer/target", "syncer/webhook"},

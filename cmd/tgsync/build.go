@@ -24,6 +24,8 @@ import (
 	"github.com/tgsync/tgsync/syncer/groupbinding"
 	"github.com/tgsync/tgsync/syncer/lease"
 	"github.com/tgsync/tgsync/syncer/provision"
+	"github.com/tgsync/tgsync/syncer/rehearsal"
+	"github.com/tgsync/tgsync/syncer/securitygroup"
 	"github.com/tgsync/tgsync/syncer/standaside"
 )
 
@@ -45,6 +47,7 @@ type parts struct {
 	directory *provision.Directory
 	candidate *lease.Candidate
 	fence     *lease.Fence
+	rehearsed rehearsal.Targets // those of a dry run
 	aside     *standaside.Watch
 	server    *metrics.Server
 	syncer    atomic.Pointer[syncer.Syncer]  // of this term; nil: a standby's
@@ -61,17 +64,31 @@ type clients struct {
 	events  typedcorev1.EventsGetter
 	pods    typedcorev1.PodsGetter // for conditions: many at once, and none may wait
 	aws     *awsapi.Clients
+	elb     elb // that of aws; in a dry run its writes are rehearsed
+	ec2     ec2 // the same
+}
+
+// elb is what the parts need of ELBv2 together.
+type elb interface {
+	provision.ELB
+	syncer.TargetAPI
+}
+
+// ec2 is what the parts need of EC2 together.
+type ec2 interface {
+	provision.EC2
+	securitygroup.EC2
 }
 
 // build builds a daemon from its configuration.
-func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
+func build(ctx context.Context, c config, w wires, log *slog.Logger) (*parts, error) {
 	d := &parts{config: c, log: log, vpcID: c.VPCID, metrics: metrics.New(version)}
 	d.fence = lease.NewFence(c.LeaseDuration)
 	var err error
 	if d.config.LeaseNamespace, err = leaseNamespace(c); err != nil {
 		return nil, err
 	}
-	if err = d.connect(ctx); err != nil {
+	if err = d.connect(ctx, w); err != nil {
 		return nil, err
 	}
 	if d.vpcID == "" {
@@ -96,9 +113,17 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	if d.candidate, err = newCandidate(d.config, d.clients, d.fence, log); err != nil {
 		return nil, err
 	}
-	d.directory = provision.NewDirectory(d.clients.aws.ELB, c.ClusterName, log)
+	d.directory = provision.NewDirectory(d.clients.elb, c.ClusterName, log)
+	d.tellAll(ctx)
+	return d, nil
+}
+
+// tellAll makes what tells others of the daemon: events, metrics and the page.
+func (d *parts) tellAll(ctx context.Context) {
 	d.events = record.NewBroadcaster(record.WithContext(ctx))
-	d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: d.clients.events.Events("")})
+	if !d.config.DryRun { // what has not happened is no event
+		d.events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: d.clients.events.Events("")})
+	}
 	d.metrics.WatchLeader(d.fence.Open)
 	d.metrics.WatchAside(d.aside.Aside)
 	for _, op := range syncer.Operations() {
@@ -109,8 +134,7 @@ func build(ctx context.Context, c config, log *slog.Logger) (*parts, error) {
 	d.metrics.WatchGroups(stateNames(), d.groups)
 	d.metrics.WatchGates(d.gatesWaiting)
 	d.metrics.WatchProblems(d.problems)
-	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Page: d.page, Log: log}
-	return d, nil
+	d.server = &metrics.Server{Metrics: d.metrics, Ready: d.ready, Page: d.page, Log: d.log}
 }
 
 // newCandidate builds this process's part in the election.
@@ -128,7 +152,7 @@ func newCandidate(c config, cl clients, fence *lease.Fence, log *slog.Logger) (*
 
 // leaseNamespace returns where the Lease is.
 func leaseNamespace(c config) (string, error) {
-	if c.LeaseNamespace != "" {
+	if c.LeaseNamespace != "" || c.DryRun { // which has none
 		return c.LeaseNamespace, nil
 	}
 	text, err := os.ReadFile(namespaceFile)

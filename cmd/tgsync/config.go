@@ -17,6 +17,7 @@ import (
 type config struct {
 	ClusterName string `env:"TGSYNC_CLUSTER_NAME,required,notEmpty" doc:"Name of the cluster. It goes into names and tags of everything in AWS, so it must never change."`
 	VPCID       string `env:"TGSYNC_VPC_ID" doc:"VPC of the cluster. Empty: asked from the instance metadata service."`
+	DryRun      bool   `env:"TGSYNC_DRY_RUN" doc:"Change nothing: take no Lease, and log once, as \"dry run: ...\", each change that would be made. Metrics and /targets show what would be."`
 	IngressConfig
 	BatchSize              int           `env:"TGSYNC_BATCH_SIZE" envDefault:"200" doc:"Most targets in one RegisterTargets or DeregisterTargets call, 1 to 200."`
 	MaxTargets             int           `env:"TGSYNC_MAX_TARGETS_PER_TARGET_GROUP" doc:"The most targets of a group; the others wait for a place. 0: any number. The AWS Load Balancer Controller's flag of the same name."`

@@ -3,7 +3,9 @@
 // that Ingresses ask for.
 //
 //	tgsync [run]     run the daemon
-//	tgsync plan      translate a command line of the AWS Load Balancer Controller
+//	tgsync plan      print what the daemon would do, or translate a command line of the
+//	                 AWS Load Balancer Controller
+//	tgsync cleanup   list or delete what a cluster that is gone has left in AWS
 //	tgsync version   print the version
 //
 // It is configured by environment variables alone: see config.go, or the table in
@@ -17,20 +19,25 @@ import (
 	"os"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/tgsync/tgsync/syncer/rehearsal"
 )
 
 // version is set by the linker.
 var version = "devel"
 
-const usage = `usage: tgsync [run | plan | version]
+const usage = `usage: tgsync [run | plan | cleanup | version]
 
   run       run the daemon (default); configured by TGSYNC_* environment variables
-  plan      with --lbc-args: print the environment for a command line of the AWS
-            Load Balancer Controller
+  plan      print what the daemon would do, and do nothing; with --lbc-args: print
+            the environment for a command line of the AWS Load Balancer Controller
+  cleanup   list, or with --yes delete, what a cluster that is gone has left in AWS
+
+  plan and cleanup tell more with --help
   version   print the version
 `
 
-// Exit codes: 1 the daemon failed, 2 it was called or configured wrongly.
+// Exit codes of the daemon: 1 the daemon failed, 2 it was called or configured wrongly.
 const (
 	exitFailed = 1
 	exitUsage  = 2
@@ -47,6 +54,8 @@ func command(args []string) int {
 	switch {
 	case name == "plan":
 		return plan(args[1:])
+	case name == "cleanup":
+		return clean(args[1:])
 	case len(args) > 1:
 	case name == "run":
 		return daemon()
@@ -69,6 +78,9 @@ func daemon() int {
 		return exitUsage
 	}
 	log := newLogger(os.Stderr, c.LogFormat, c.LogLevel)
+	if c.DryRun {
+		log = slog.New(rehearsal.NewLog(log.Handler(), 2*max(c.AuditInterval, c.ProvisionAuditInterval)))
+	}
 	if err := run(context.Background(), c, log); err != nil {
 		log.Error("tgsync failed", slog.Any("error", err))
 		return exitFailed

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/tgsync/tgsync/syncer/lease"
 )
 
 // run builds the daemon and runs it until a signal ends it or a part fails.
@@ -20,7 +22,11 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	d, err := build(ctx, c, log)
+	w, err := daemonWires(c)
+	if err != nil {
+		return err
+	}
+	d, err := build(ctx, c, w, log)
 	if err != nil {
 		return err
 	}
@@ -53,6 +59,9 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 		// Whoever leads must know the cluster: a process with empty caches does not
 		// stand for election.
 		cache.WaitForCacheSync(ctx.Done(), d.informers.HasSynced)
+		if c.DryRun { // and whoever writes nothing need not
+			return d.lead(ctx, lease.Term{})
+		}
 		return d.candidate.Run(ctx, d.aside.Work(d.lead))
 	})
 	err = g.Wait()

@@ -57,7 +57,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 	}
 	defer func() { err = errors.Join(err, untell()) }()
 	s, err := syncer.New(syncer.Options{
-		AWS: d.clients.aws.ELB, Tokens: d.clients.aws, Roles: d.role, Source: bindings, Informers: d.informers, Metrics: d.metrics,
+		AWS: d.clients.elb, Tokens: d.clients.aws, Roles: d.role, Source: bindings, Informers: d.informers, Metrics: d.metrics,
 		Events: d.recorder(), Log: d.log, BatchSize: d.config.BatchSize, MaxTargets: d.config.MaxTargets, BatchInterval: d.config.BatchInterval,
 		AuditInterval: d.config.AuditInterval, GracePeriod: d.config.GracePeriod, FailOpen: d.config.FailOpen,
 		Pods: d.clients.pods, GateLatch: d.config.GateLatch, GateTimeout: d.config.GateTimeout,
@@ -82,7 +82,7 @@ func (d *parts) lead(ctx context.Context, term lease.Term) (err error) {
 // role returns the way to the account of a role.
 func (d *parts) role(r target.Role) (syncer.TargetAPI, syncer.Tokens) {
 	c := d.clients.aws.Assume(r)
-	return c.ELB, c
+	return d.elbOf(c), c
 }
 
 // liveSince returns from when on nobody has taken care of changes: the previous leader
@@ -111,8 +111,8 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 		Synced:    d.informers.HasSynced,
 		Client:    d.clients.kube,
 		Events:    d.recorder(),
-		ELB:       d.clients.aws.ELB,
-		EC2:       d.clients.aws.EC2,
+		ELB:       d.clients.elb,
+		EC2:       d.clients.ec2,
 		ACM:       d.clients.aws.ACM,
 		Subnets:   d.config.subnets(),
 		Directory: d.directory,
@@ -132,14 +132,14 @@ func (d *parts) newProvision(liveSince time.Time, backend provision.Backend) *pr
 // newBackend builds the backend security group of a term.
 func (d *parts) newBackend() *securitygroup.Backend {
 	return securitygroup.NewBackend(securitygroup.BackendOptions{
-		EC2: d.clients.aws.EC2, VPCID: d.vpcID, Cluster: d.config.ClusterName, ID: d.config.BackendGroupID, Tags: d.config.DefaultTags,
+		EC2: d.clients.ec2, VPCID: d.vpcID, Cluster: d.config.ClusterName, ID: d.config.BackendGroupID, Tags: d.config.DefaultTags,
 	})
 }
 
 // newSecurityGroups builds the loop of a term that opens the way to pods.
 func (d *parts) newSecurityGroups(backend *securitygroup.Backend, needs ...securitygroup.Source) *securitygroup.Loop {
 	return securitygroup.New(securitygroup.Options{
-		EC2:           d.clients.aws.EC2,
+		EC2:           d.clients.ec2,
 		VPCID:         d.vpcID,
 		Cluster:       d.config.ClusterName,
 		Sources:       needs,
@@ -165,8 +165,8 @@ func (d *parts) newGroupBindings(provisioned groupbinding.Source) *groupbinding.
 		Client:      d.clients.dynamic,
 		Webhooks:    d.clients.kube.AdmissionregistrationV1(),
 		Events:      d.recorder(),
-		AWS:         d.clients.aws.ELB,
-		Roles:       func(r target.Role) groupbinding.AWS { return d.clients.aws.Assume(r).ELB },
+		AWS:         d.clients.elb,
+		Roles:       func(r target.Role) groupbinding.AWS { return d.elbOf(d.clients.aws.Assume(r)) },
 		VPCID:       d.vpcID,
 		Drained: func(groupARN string) bool {
 			s := d.syncer.Load()
@@ -237,6 +237,9 @@ func (d *parts) recorder() record.EventRecorder {
 // It is an event of our Lease: the work is nobody's but the leader's, whoever that is.
 func (d *parts) tellAside(ctx context.Context, reason, message string) {
 	d.log.InfoContext(ctx, message, slog.String("reason", reason))
+	if d.config.DryRun {
+		return
+	}
 	held, err := d.clients.leases.Leases(d.config.LeaseNamespace).Get(ctx, d.config.LeaseName, metav1.GetOptions{})
 	if err != nil {
 		d.log.WarnContext(ctx, "cannot tell why nothing is written", slog.Any("error", err))

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -121,4 +122,22 @@ func TestKubernetes(t *testing.T) {
 		require.Equal(t, want, h.asked[0].URL.RawQuery, method)
 		require.Equal(t, "fieldManager=x", r.URL.RawQuery, method)
 	}
+}
+
+// Writes are logged with what they bring, and reads are not.
+func TestKubernetesIsLogged(t *testing.T) {
+	var b strings.Builder
+	wrapped := WrapLogged(slog.New(slog.NewTextHandler(&b, nil)))(&house{})
+	for _, method := range []string{http.MethodGet, http.MethodPatch} {
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1/api/v1/namespaces/a/pods/b", strings.NewReader("what"))
+		require.NoError(t, err)
+		response, err := wrapped.RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		brought, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.Equal(t, "what", string(brought))
+	}
+	require.Equal(t, 1, strings.Count(b.String(), "\n"))
+	require.Contains(t, b.String(), "method=PATCH path=/api/v1/namespaces/a/pods/b body=what")
 }

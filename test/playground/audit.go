@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Request is a request of a daemon as the API server saw it: one of the daemon's
@@ -17,6 +18,7 @@ type Request struct {
 	Name        string // empty: none, or all
 	Code        int    // status of the answer
 	Forbidden   bool
+	DryRun      bool   // nothing of it is kept
 	AllowedBy   string // what RBAC said
 	RequestedBy string // user agent
 }
@@ -26,7 +28,9 @@ type auditEvent struct {
 	AuditID   string
 	Verb      string
 	UserAgent string
-	ObjectRef struct{ APIGroup, Resource, Subresource, Name string }
+	// RequestURI is the path with the query.
+	RequestURI string
+	ObjectRef  struct{ APIGroup, Resource, Subresource, Name string }
 	// A watch is written down when it begins and when it ends.
 	ResponseStatus struct{ Code int }
 	Annotations    map[string]string
@@ -60,7 +64,7 @@ func (s *Stack) Requests() ([]Request, error) {
 func (e *auditEvent) request() Request {
 	r := Request{
 		Verb: e.Verb, Group: e.ObjectRef.APIGroup, Resource: e.ObjectRef.Resource, Name: e.ObjectRef.Name,
-		Code: e.ResponseStatus.Code, Forbidden: e.Annotations["authorization.k8s.io/decision"] == "forbid",
+		Code: e.ResponseStatus.Code, DryRun: strings.Contains(e.RequestURI, "dryRun=All"), Forbidden: e.Annotations["authorization.k8s.io/decision"] == "forbid",
 		AllowedBy: e.Annotations["authorization.k8s.io/reason"], RequestedBy: e.UserAgent,
 	}
 	if e.ObjectRef.Subresource != "" {
