@@ -159,7 +159,7 @@ func TestPlan(t *testing.T) {
 
 // TestPlanFails with a code of its own, and says why.
 func TestPlanFails(t *testing.T) {
-	w := startCluster(t)
+	w := startCluster(t, playground.Options{})
 	for _, args := range [][]string{{"plan", "-o", "yaml"}, {"plan", "what"}, {"plan", "--lbc-args"}} {
 		out, err := w.Run(t.Context(), args...)
 		w.ended(1, out, err)
@@ -232,6 +232,12 @@ func TestCleanup(t *testing.T) {
 	w.apply(namespace("demo0"), echo("demo0", "echo0", echoOptions{replicas: 1}), ingress("demo0", "web", nil, "echo0"))
 	w.answers(w.dnsName("demo0", "web"), "/echo0", http.StatusOK, "echo0\n")
 	w.synced("demo0", "echo0", 1)
+	w.eventually("a rule of the nodes' security group", func(context.Context) error {
+		if n := strings.Count(strings.Join(w.mutations(0), " "), "AuthorizeSecurityGroupIngress"); n < 2 {
+			return fmt.Errorf("%d grants", n)
+		}
+		return nil
+	})
 	require.NoError(t, w.StopDaemon())
 	require.NoError(t, w.StopControlPlane())
 
@@ -244,7 +250,7 @@ func TestCleanup(t *testing.T) {
 	require.Contains(t, clean(0, "--cluster", "other"), "has left nothing")
 	list := clean(2, "--cluster", w.ClusterName())
 	t.Logf("tgsync cleanup\n%s", list)
-	for _, what := range []string{"load balancer k8s-demo0-web-", "target group k8s-demo0-echo0-", "security group k8s-demo0-web-", "security group k8s-traffic-"} {
+	for _, what := range []string{"load balancer k8s-demo0-web-", "target group k8s-demo0-echo0-", "security group k8s-demo0-web-", "rules of security group default", "security group k8s-traffic-"} {
 		require.Contains(t, list, what)
 	}
 	require.Empty(t, w.mutations(calls))
