@@ -200,6 +200,10 @@ func TestLBCFindsItAgain(t *testing.T) {
 			require.Equal(t, stack{id: id}.tags(resource, want), tags, key)
 		}
 		require.Len(t, found, 3+5+6+2*7+3+1)
+		inside, overHTTPS := stack{id: web.id, scheme: "internal"}, back
+		overHTTPS.protocol = "HTTPS"
+		require.Contains(t, found["loadbalancer demo/web LoadBalancer"], "/"+inside.balancerName()+"/")
+		require.Contains(t, found["targetgroup shared "+back.resource()], "/"+overHTTPS.groupName(shared, w.serviceUID("team-b", "back"))+"/")
 		for _, ing := range []string{"demo/web", "team-b/back"} {
 			w.updateIngress(ing, func(ing *networkingv1.Ingress) {
 				for key := range ing.Annotations {
