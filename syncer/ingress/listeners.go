@@ -36,7 +36,7 @@ func (b *builder) readListeners(m *member) {
 		m.redirect = port
 	}
 	m.sayOr(keySSLRedirect, portText(m.redirect), portText(b.standingRedirect()))
-	m.readSources()
+	b.readSources(m)
 	if policy, _ := m.get(keySSLPolicy); policy != "" {
 		for _, port := range m.sortedPorts() {
 			if m.ports[port] == protocolHTTPS {
@@ -109,8 +109,9 @@ func (m *member) parsePorts(raw string) {
 func (m *member) sortedPorts() []int32 { return slices.Sorted(maps.Keys(m.ports)) }
 
 // readSources reads who may reach the member's ports.
-func (m *member) readSources() {
+func (b *builder) readSources(m *member) {
 	var cidrs []string
+	faults := len(m.problems)
 	for _, cidr := range m.reader().list(keyInboundCIDRs) {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {
@@ -119,19 +120,31 @@ func (m *member) readSources() {
 		}
 		cidrs = append(cidrs, prefix.Masked().String())
 	}
-	lists := m.reader().list(keyPrefixLists)
-	for _, list := range lists {
+	var lists []string
+	for _, list := range m.reader().list(keyPrefixLists) {
 		if !prefixListPattern.MatchString(list) {
 			m.invalid(keyPrefixLists, list, "the ID of a prefix list (pl-...), or several with commas between them")
+			continue
 		}
+		lists = append(lists, list)
 	}
+	unread := len(m.problems) > faults
 	for _, port := range m.sortedPorts() {
-		if len(cidrs) > 0 {
-			m.sayOf(topic{key: keyInboundCIDRs, port: port}, canonical(cidrs))
-		}
-		if len(lists) > 0 {
-			m.sayOf(topic{key: keyPrefixLists, port: port}, canonical(lists))
-		}
+		b.sayReach(m, topic{key: keyInboundCIDRs, port: port}, cidrs, unread)
+		b.sayReach(m, topic{key: keyPrefixLists, port: port}, lists, unread)
+	}
+}
+
+// sayReach says who may reach a port. Where that cannot be read, it is who may today; of a
+// new port, nobody but whom the rest of the words lets in.
+func (b *builder) sayReach(m *member, t topic, words []string, unread bool) {
+	value := canonical(words)
+	standing := unread && m.served && b.stands(t.port)
+	if standing {
+		value = b.standingReach(t)
+	}
+	if value != "" || unread {
+		m.opinions = append(m.opinions, opinion{topic: t, value: value, standing: standing})
 	}
 }
 

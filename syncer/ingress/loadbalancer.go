@@ -34,7 +34,7 @@ func (b *builder) readBalancer(m *member) {
 	r := m.reader()
 	standing := &b.in.Standing
 	m.readName()
-	m.sayOr(keyScheme, r.oneOf(keyScheme, schemeInternal, schemeInternetFacing), standing.Scheme)
+	m.sayOr(keyScheme, r.oneOf(keyScheme, schemeInternal, schemeInternetFacing), cmp.Or(standing.Scheme, schemeInternal))
 	m.sayOr(keyAddressType, r.oneOf(keyAddressType, addressTypeIPv4, addressTypeDualstack, addressTypePrivate), standing.IPAddressType)
 	m.readSubnets()
 	if groups := r.list(keySecurityGroups); len(groups) > 0 {
@@ -129,6 +129,9 @@ func (b *builder) securityGroups(lb *LoadBalancer) SecurityGroups {
 		if word := b.word(keyManageBackend); word != "" {
 			manage = word == "true"
 		}
+		if d := b.decided[topic{key: keySecurityGroups}]; d.by.bad && b.in.Standing.Scheme != "" {
+			return SecurityGroups{Named: named, Backend: b.in.Standing.Backend}
+		}
 		return SecurityGroups{Named: named, Backend: manage && settings.BackendSecurityGroup}
 	}
 	group := &SecurityGroup{
@@ -158,10 +161,18 @@ func (b *builder) sources(port int32) (cidrs, lists []string) {
 			lists = ids
 		}
 	}
-	if len(cidrs)+len(lists) == 0 && !keeps {
+	if len(cidrs)+len(lists) == 0 && !keeps && !b.restricted(port) {
 		cidrs = []string{anyIPv4, anyIPv6}
 	}
 	return cidrs, lists
+}
+
+// restricted reports whether somebody has said who may reach a port, though nothing of it
+// can be read.
+func (b *builder) restricted(port int32) bool {
+	_, cidrs := b.decided[topic{key: keyInboundCIDRs, port: port}]
+	_, lists := b.decided[topic{key: keyPrefixLists, port: port}]
+	return cidrs || lists
 }
 
 // permissions are those of a port. An ipv4 load balancer cannot be reached over IPv6, so

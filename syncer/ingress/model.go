@@ -227,6 +227,10 @@ type Standing struct {
 	Scheme        string // of the load balancer
 	IPAddressType string
 	Tags          map[string]string // all of the load balancer
+	// SecurityGroups are the IDs of those of a load balancer without a managed one, but for
+	// the backend group, and Backend says whether it has this.
+	SecurityGroups []string
+	Backend        bool
 	// Permissions are those of the managed security group.
 	Permissions []Permission
 	Listeners   []StandingListener

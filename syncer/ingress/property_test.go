@@ -243,6 +243,8 @@ func standingOf(models map[string]*Model) map[string]standing {
 		s := standing{Group: id, Standing: Standing{Scheme: lb.Scheme, IPAddressType: lb.IPAddressType, Tags: maps.Clone(lb.Tags)}}
 		if lb.SecurityGroups.Managed != nil {
 			s.Permissions = slices.Clone(lb.SecurityGroups.Managed.Ingress)
+		} else {
+			s.SecurityGroups, s.Backend = slices.Clone(lb.SecurityGroups.Named), lb.SecurityGroups.Backend
 		}
 		for _, l := range m.LoadBalancer.Listeners {
 			s.Listeners = append(s.Listeners, StandingListener{Port: l.Port, Protocol: l.Protocol, SSLPolicy: l.SSLPolicy, Certificates: slices.Clone(l.Certificates)})

@@ -49,7 +49,7 @@ func (m *member) sayOr(key, value, standing string) {
 	switch {
 	case value != "":
 		m.say(key, value)
-	case asked && m.served && standing != "":
+	case asked && standing != "" && (m.served || key == keyScheme):
 		m.opinions = append(m.opinions, opinion{topic: topic{key: key}, value: standing, standing: true})
 	}
 }
@@ -57,8 +57,8 @@ func (m *member) sayOr(key, value, standing string) {
 // hasSay reports whether a member's opinions count: a bad newcomer's do not.
 func (m *member) hasSay() bool { return !m.bad || m.served }
 
-// settle goes through the members in group order. Who comes first decides; who
-// comes later and disagrees is bad. What only shows when all have spoken makes a member
+// settle goes through the members in group order. Who comes first decides, but for what
+// reach.go is about; who comes later and disagrees is bad. What only shows when all have spoken makes a member
 // bad too, and then its word may not have counted: they settle once more.
 func (b *builder) settle() {
 	for _, m := range b.members {
@@ -90,6 +90,7 @@ func (m *member) rewind() {
 func (b *builder) agree() {
 	b.decided = map[topic]decision{}
 	b.groupOwners = map[string]*member{}
+	b.incumbents()
 	var lead map[topic]string // what the class of the first member decides for all
 	for _, m := range b.members {
 		class := lead
@@ -99,6 +100,7 @@ func (b *builder) agree() {
 		mine := b.weigh(m, class)
 		b.checkGroups(m)
 		if !m.hasSay() {
+			b.restrict(m, mine)
 			continue
 		}
 		lead = class
@@ -115,6 +117,7 @@ func (b *builder) agree() {
 			b.groupOwners[id] = m
 		}
 	}
+	b.keepReach()
 }
 
 // weigh returns the opinions of m that nobody had before, and blames it for those

@@ -116,9 +116,7 @@ func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 		if want := fed(m, g); want != nil {
 			b := o.binding(bindingOf(m, want), g, wanted[want.ID])
 			b.Weightless = b.Weightless || weightless[want.ID]
-			if want.Kept {
-				b.TargetPort = portBefore(before, b) // the model does not know it
-			}
+			b.TargetPort = portOf(want, b, before)
 			byARN[g.ARN] = b
 		}
 	}
@@ -131,10 +129,11 @@ func bindings(m *ingress.Model, st *stack, before []target.Binding) shown {
 	return s
 }
 
-// portBefore is the port of a binding's targets as it was shown last.
-func portBefore(before []target.Binding, b target.Binding) int32 {
+// portOf is the port of a binding's targets. Of a kept group the model does not know it:
+// there it is as it was shown last.
+func portOf(want *ingress.TargetGroup, b target.Binding, before []target.Binding) int32 {
 	for _, was := range before {
-		if was.GroupARN == b.GroupARN {
+		if want.Kept && was.GroupARN == b.GroupARN {
 			return was.TargetPort
 		}
 	}

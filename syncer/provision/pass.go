@@ -172,7 +172,7 @@ func (p *pass) settle(ctx context.Context, in ingress.Input) error {
 		if err := p.readLists(ctx, st); err != nil {
 			return err
 		}
-		in.Standing = st.forBuild()
+		in.Standing = st.forBuild(p.o.Backend.ID())
 		p.model = ingress.Build(in)
 	}
 	bad := map[types.NamespacedName]bool{}

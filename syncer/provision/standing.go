@@ -13,12 +13,19 @@ import (
 // forBuild returns what AWS holds of the group as ingress.Build wants to see it. Where
 // a load balancer takes the place of another, what it has already comes first, and what
 // it lacks is told as the other has it.
-func (st *stack) forBuild() ingress.Standing {
+func (st *stack) forBuild(backend string) ingress.Standing {
 	balancers := st.current()
 	out := ingress.Standing{Rules: st.standing(balancers)}
 	if len(balancers) > 0 {
 		b := balancers[0]
 		out.Scheme, out.IPAddressType, out.Tags = b.Scheme, b.IPAddressType, maps.Clone(b.Tags)
+		managed := func(id string) bool {
+			return slices.ContainsFunc(st.securityGroups, func(g *awsapi.SecurityGroup) bool { return g.ID == id })
+		}
+		if !slices.ContainsFunc(b.SecurityGroups, managed) {
+			out.Backend = backend != "" && slices.Contains(b.SecurityGroups, backend)
+			out.SecurityGroups = slices.DeleteFunc(slices.Clone(b.SecurityGroups), func(id string) bool { return id == backend })
+		}
 	}
 	for _, g := range st.securityGroups {
 		for _, p := range g.Ingress {
