@@ -105,7 +105,7 @@ var annotations = map[string]annotation{
 	"wafv2-acl-name":                      {support: deciding, moot: isNone},
 	"waf-acl-id":                          {support: deciding, moot: isNone},
 	"web-acl-id":                          {support: deciding, moot: isNone},
-	"shield-advanced-protection":          {support: deciding, moot: isFalse},
+	"shield-advanced-protection":          {support: tuning, moot: isFalse},
 
 	"listen-ports":          {},
 	"ssl-redirect":          {},
@@ -113,8 +113,8 @@ var annotations = map[string]annotation{
 	"ssl-policy":            {},
 	"listener-attributes.":  {},
 	"mutual-authentication": {support: deciding, moot: isMutualAuthOff},
-	"create-acm-cert":       {support: deciding, moot: isFalse},
-	"acm-pca-arn":           {support: tuning}, // without effect unless a certificate is created
+	"create-acm-cert":       {support: tuning, moot: isFalse}, // an HTTPS listener without a certificate is a fault of its own
+	"acm-pca-arn":           {support: tuning},                // without effect unless a certificate is created
 
 	"target-type":                  {backend: true},
 	"backend-protocol":             {backend: true},
@@ -146,7 +146,7 @@ var annotations = map[string]annotation{
 	"auth-session-cookie":             {support: tuning, backend: true},
 	"auth-session-timeout":            {support: tuning, backend: true},
 
-	"enable-frontend-nlb": {support: deciding, moot: isFalse},
+	"enable-frontend-nlb": {support: tuning, moot: isFalse},
 	// Without effect unless the one above is true.
 	"frontend-nlb-attributes":                            {support: tuning},
 	"frontend-nlb-eip-allocations":                       {support: tuning},

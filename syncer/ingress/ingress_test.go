@@ -57,7 +57,7 @@ func TestDecidingAnnotations(t *testing.T) {
 		"other requests":                {key: "transforms.web", value: "[]", want: true},
 		"firewall":                      {key: "wafv2-acl-arn", value: "arn:aws:wafv2:x", want: true},
 		"no firewall":                   {key: "wafv2-acl-arn", value: "none"},
-		"another way in":                {key: "enable-frontend-nlb", value: "true", want: true},
+		"another way in, beside":        {key: "enable-frontend-nlb", value: "true"},
 		"no other way in":               {key: "enable-frontend-nlb", value: "false"},
 		"a detail of another way in":    {key: "frontend-nlb-scheme", value: "internal"},
 		"without meaning on a Service":  {key: "wafv2-acl-arn", value: "arn:aws:wafv2:x", onService: true},

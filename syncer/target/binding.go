@@ -45,6 +45,9 @@ type Role struct {
 	ExternalID string // that it asks for; empty: none
 }
 
+// String names the role, and tells nobody its external ID.
+func (r Role) String() string { return r.ARN }
+
 // Account returns the account of the role, empty if the ARN is none.
 func (r Role) Account() string {
 	fields := strings.SplitN(r.ARN, ":", 6)

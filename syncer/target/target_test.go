@@ -2,6 +2,7 @@ package target_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/netip"
 	"testing"
@@ -92,4 +93,11 @@ func TestDiffConverges(t *testing.T) {
 			require.False(t, inFlight.Has(x), "touches a target in flight")
 		}
 	})
+}
+
+// A role is named without what it asks for.
+func TestRoleKeepsItsExternalID(t *testing.T) {
+	r := target.Role{ARN: "arn:aws:iam::123456789012:role/tgsync", ExternalID: "secret"}
+	require.NotContains(t, fmt.Sprintf("%v %s", r, r), "secret")
+	require.Contains(t, fmt.Sprint(r), r.ARN)
 }
