@@ -161,7 +161,9 @@ type onlooker struct {
 // that the model wants.
 func (o onlooker) binding(b target.Binding, g, next *awsapi.TargetGroup) target.Binding {
 	b.GroupARN, b.GroupName, b.Family = g.ARN, g.Name, family(g.IPAddressType)
-	if g != next {
+	// Of a bad member's nobody knows the port that is asked for now. One that stands alone
+	// follows its Service; of two, each keeps its own.
+	if g != next || b.TargetPort == 0 && len(o.st.tagged(g.Tags[ingress.TagResource])) > 1 {
 		b.TargetPort = numericPort(g.Port)
 	}
 	if !o.st.listenersRead {

@@ -282,7 +282,10 @@ func TestMemberTurnsBadWhileItsDefaultBackendIsReplaced(t *testing.T) {
 		w.change("echo0", func(svc *corev1.Service) { svc.Spec.Ports[0].TargetPort = intstr.FromInt32(1234) }) // nobody listens there
 		w.live(time.Minute)
 		w.annotate("first", map[string]string{"healthcheck-interval-seconds": "soon"})
-		w.live(replaceTimeout + time.Minute)
+		w.live(time.Minute)
+		w.halt()
+		w.start()
+		w.live(replaceTimeout)
 		require.Equal(t, before, w.weights())
 		require.NotContains(t, strings.Join(w.said(), "\n"), reasonFailedDeploy)
 		w.change("echo0", func(svc *corev1.Service) { svc.Spec.Ports[0].TargetPort = intstr.FromInt32(9999) })
