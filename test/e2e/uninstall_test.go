@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,6 +22,13 @@ func TestClassVanishes(t *testing.T) {
 	dns := w.dnsName("demo0", "web")
 	w.synced("demo0", "echo0", 2)
 	w.answers(dns, "/echo0", http.StatusOK, "echo0\n")
+	w.eventually("open ports of the load balancer and of the nodes", func(context.Context) error {
+		opened := slices.DeleteFunc(w.mutations(0), func(action string) bool { return action != "AuthorizeSecurityGroupIngress" })
+		if len(opened) < 2 {
+			return fmt.Errorf("%d times", len(opened))
+		}
+		return nil
+	})
 
 	calls := len(w.Sim().Calls())
 	classes := w.Clientset().NetworkingV1().IngressClasses()
