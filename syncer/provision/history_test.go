@@ -109,6 +109,9 @@ func (h *history) put(_ *rapid.T, name string, now edited) {
 	h.ingresses[name] = now
 	if !exists {
 		h.ingress("demo0", name, nil)
+		// The fake API server does not notice that a patch comes between the reading and the
+		// writing of an update: it would lose the finalizer.
+		synctest.Wait()
 	}
 	h.update("demo0", name, func(ing *networkingv1.Ingress) {
 		ing.Annotations[prefix+"scheme"] = now.scheme
