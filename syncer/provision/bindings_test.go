@@ -124,6 +124,16 @@ func TestBindingOfAGroup(t *testing.T) {
 }
 
 // A group of which the model does not know any more is synced until no rule names it.
+// Of a kept group the model knows no port: it is as it was shown, and of one that never
+// was, as the Service has it.
+func TestPortOfAKeptGroup(t *testing.T) {
+	before := []target.Binding{{GroupARN: "arn:a", TargetPort: 8080}}
+	kept, wanted := &ingress.TargetGroup{Kept: true}, &ingress.TargetGroup{}
+	require.Equal(t, int32(8080), portOf(kept, target.Binding{GroupARN: "arn:a"}, before))
+	require.Zero(t, portOf(kept, target.Binding{GroupARN: "arn:b"}, before))
+	require.Equal(t, int32(9090), portOf(wanted, target.Binding{GroupARN: "arn:a", TargetPort: 9090}, before))
+}
+
 func TestBindingsStayUntilRulesTurn(t *testing.T) {
 	m, st := replacing()
 	before := bindings(m, st, nil).bindings

@@ -316,8 +316,11 @@ func TestHealthMayNotBeRead(t *testing.T) {
 		w.live(time.Minute)
 		w.follow(host, "/echo1", "echo1")
 		require.Contains(t, strings.Join(w.said(), "\n"), "demo0/first FailedDeployModel: ")
-		w.live(replaceTimeout)
+		w.live(replaceTimeout + 2*time.Minute) // what failed is tried again within 90 s
 		denied.Clear()
+		for name := range before {
+			require.NotContains(t, w.weights(), name, "it turned unseen")
+		}
 		w.live(time.Minute)
 		for name := range before {
 			require.NotContains(t, w.weights(), name)
