@@ -2,6 +2,7 @@ package provision
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,15 +18,15 @@ import (
 // deadWebhook makes patches of Ingresses fail as a webhook does that cannot be asked,
 // until the function that it returns is called. LBC's are not asked about the status.
 func (w *world) deadWebhook() (remove func()) {
-	dead := true
+	var removed atomic.Bool
 	w.client.PrependReactor("patch", "ingresses", func(a k8stesting.Action) (bool, runtime.Object, error) {
-		if !dead || a.GetSubresource() != "" {
+		if removed.Load() || a.GetSubresource() != "" {
 			return false, nil, nil
 		}
 		return true, nil, apierrors.NewInternalError(errors.New(
 			`failed calling webhook "vingress.elbv2.k8s.aws": failed to call webhook: Post "https://x": service "x" not found`))
 	})
-	return func() { dead = false }
+	return func() { removed.Store(true) }
 }
 
 // A webhook that was left behind is told with the first try, and how to remove it. It
