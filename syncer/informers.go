@@ -42,15 +42,10 @@ type Informers struct {
 	nodes cache.SharedIndexInformer
 }
 
-// NewInformers returns informers that Start starts. Options are for what is not about
-// their contents.
-func NewInformers(client kubernetes.Interface, options ...informers.SharedInformerOption) (*Informers, error) {
-	return NewInformersIn(nil, client, options...)
-}
-
-// NewInformersIn returns informers that see some namespaces only; none: all of them. Of
-// kinds that have no namespace they see everything.
-func NewInformersIn(some []string, client kubernetes.Interface, options ...informers.SharedInformerOption) (*Informers, error) {
+// NewInformers returns informers that Start starts. They see some namespaces only; none:
+// all of them. Of kinds that have no namespace they see everything. Options are for what
+// is not about their contents.
+func NewInformers(some []string, client kubernetes.Interface, options ...informers.SharedInformerOption) (*Informers, error) {
 	f := informers.NewSharedInformerFactoryWithOptions(client, 0, append(options, informers.WithTransform(trim))...)
 	if len(some) > 0 {
 		confine(f, some)

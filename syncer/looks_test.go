@@ -91,7 +91,7 @@ func (h shows) DescribeTargetHealth(context.Context, string) ([]awsapi.TargetHea
 // TestGatesLookSettlesAnOpenOutcome: whoever looks first, the keys that waited for it go
 // on. The look that was asked for finds nothing open any more.
 func TestGatesLookSettlesAnOpenOutcome(t *testing.T) {
-	informers, err := NewInformers(fake.NewClientset())
+	informers, err := NewInformers(nil, fake.NewClientset())
 	require.NoError(t, err)
 	s, err := New(Options{AWS: shows(health("healthy", a)), Tokens: shows(nil), Informers: informers})
 	require.NoError(t, err)
@@ -123,7 +123,7 @@ func (bound) Changed() <-chan struct{}          { return nil }
 
 // TestLanesComeAndGo with the bindings that name their roles.
 func TestLanesComeAndGo(t *testing.T) {
-	informers, err := NewInformers(fake.NewClientset())
+	informers, err := NewInformers(nil, fake.NewClientset())
 	require.NoError(t, err)
 	defer informers.Shutdown()
 	s, err := New(Options{AWS: shows(nil), Tokens: shows(nil), Informers: informers, Roles: func(target.Role) (TargetAPI, Tokens) {

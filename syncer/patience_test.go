@@ -43,7 +43,7 @@ func TestNothingIsComparedBeforeAllCachesAreFull(t *testing.T) {
 		w.stop()
 		began := time.Now()
 		w.endpoints("echo0", "10.0.0.2")
-		informers, err := syncer.NewInformers(w.kube)
+		informers, err := syncer.NewInformers(nil, w.kube)
 		require.NoError(t, err)
 		s, err := syncer.New(w.options(informers))
 		require.NoError(t, err)

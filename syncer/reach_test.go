@@ -52,7 +52,7 @@ func TestPodsBehind(t *testing.T) {
 			slice("echo-1", discoveryv1.AddressTypeIPv4, 8080, shown("10.0.0.1", "a"), shown("10.0.0.2", "b"), shown("10.0.0.3", ""), shown("10.0.0.4", "new")),
 			slice("echo-6", discoveryv1.AddressTypeIPv6, 8081, shown("2001:db8::1", "a")),
 			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: corev1.NodeSpec{ProviderID: "aws:///ap-northeast-3a/i-1"}})
-		i, err := NewInformers(client)
+		i, err := NewInformers(nil, client)
 		require.NoError(t, err)
 		var woken atomic.Int32
 		stop, err := i.OnReachChange(func() { woken.Add(1) })

@@ -144,7 +144,7 @@ func TestTerms(t *testing.T) {
 		b := w.service("echo0")
 		w.endpoints("echo0", "10.0.0.1")
 		w.source.set(b)
-		informers, err := syncer.NewInformers(w.kube)
+		informers, err := syncer.NewInformers(nil, w.kube)
 		require.NoError(w.t, err)
 		ctx, cancel := context.WithCancel(w.t.Context())
 		w.stop = func() {

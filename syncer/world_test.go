@@ -202,7 +202,7 @@ func (w *world) start() {
 
 func (w *world) startOnly() {
 	w.t.Helper()
-	informers, err := syncer.NewInformers(w.kube)
+	informers, err := syncer.NewInformers(nil, w.kube)
 	require.NoError(w.t, err)
 	o := w.options(informers)
 	if w.adjust != nil {

@@ -167,7 +167,7 @@ func TestManifestsRoleAllowsWhatIsWatched(t *testing.T) {
 		}
 	}
 	client := fake.NewClientset()
-	informers, err := syncer.NewInformers(client)
+	informers, err := syncer.NewInformers(nil, client)
 	require.NoError(t, err)
 	stop := make(chan struct{})
 	informers.Start(stop)
@@ -175,7 +175,7 @@ func TestManifestsRoleAllowsWhatIsWatched(t *testing.T) {
 		map[schema.GroupVersionResource]string{
 			groupbinding.Resource: "TargetGroupBindingList", provision.ParamsResource: "IngressClassParamsList", provision.NamespacesResource: "NamespaceList",
 		})
-	bindings, err := groupbinding.NewWatch(custom, nil, slog.New(slog.DiscardHandler))
+	bindings, err := groupbinding.NewWatch(nil, custom, nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

@@ -101,10 +101,10 @@ func build(ctx context.Context, c config, w wires, log *slog.Logger) (*parts, er
 	if err != nil {
 		return nil, err
 	}
-	if d.informers, err = syncer.NewInformersIn(c.WatchNamespaces, d.clients.kube, informers.WithInformerName(name)); err != nil {
+	if d.informers, err = syncer.NewInformers(c.WatchNamespaces, d.clients.kube, informers.WithInformerName(name)); err != nil {
 		return nil, err
 	}
-	if d.bindings, err = groupbinding.NewWatchIn(c.WatchNamespaces, d.clients.dynamic, name, log); err != nil {
+	if d.bindings, err = groupbinding.NewWatch(c.WatchNamespaces, d.clients.dynamic, name, log); err != nil {
 		return nil, err
 	}
 	if d.params, err = provision.NewClassWatch(d.clients.dynamic, name, log); err != nil {

@@ -58,7 +58,7 @@ func (d *parts) connect(ctx context.Context, w wires) error {
 	c, rc := d.config, rest.CopyConfig(w.kube)
 	rc.QPS, rc.Burst, rc.UserAgent = kubeQPS, kubeBurst, "tgsync/"+version
 	if c.DryRun {
-		rc.Wrap(rehearsal.WrapLogged(d.log)) // for all clients
+		rc.Wrap(rehearsal.Wrap(d.log)) // for all clients
 	}
 	err := d.connectLeases(rc)
 	if err != nil {

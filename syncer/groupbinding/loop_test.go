@@ -376,7 +376,7 @@ func TestCacheIsMeasured(t *testing.T) {
 	defer kube.Close()
 	client, err := dynamic.NewForConfig(kube.Config())
 	require.NoError(t, err)
-	_, err = groupbinding.NewWatch(client, name, slog.New(slog.DiscardHandler))
+	_, err = groupbinding.NewWatch(nil, client, name, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.False(t, name.WithResource(groupbinding.Resource).Reserved(), "it is taken")
 }

@@ -148,9 +148,9 @@ func (w *world) start() {
 	require.NoError(w.t, err)
 	custom, err := dynamic.NewForConfig(config)
 	require.NoError(w.t, err)
-	informers, err := syncer.NewInformers(client)
+	informers, err := syncer.NewInformers(nil, client)
 	require.NoError(w.t, err)
-	watch, err := groupbinding.NewWatch(custom, nil, log)
+	watch, err := groupbinding.NewWatch(nil, custom, nil, log)
 	require.NoError(w.t, err)
 	w.watch = watch
 	w.loop = groupbinding.New(groupbinding.Options{

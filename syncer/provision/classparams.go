@@ -5,20 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/tgsync/tgsync/syncer/ingress"
+	"github.com/tgsync/tgsync/syncer/optional"
 )
 
 // What an IngressClass can refer to, directly or by a selector.
@@ -37,10 +34,7 @@ const paramsAbsentAfter = time.Minute
 // the labels of all namespaces. It outlives terms.
 type ClassWatch struct {
 	params, namespaces cache.SharedIndexInformer
-	log                *slog.Logger
-
-	mu     sync.Mutex // guards absent
-	absent time.Time  // since when there is no such kind as IngressClassParams; zero: there is, as far as is known
+	kind               *optional.Kind // IngressClassParams
 }
 
 // cachedParams is an IngressClassParams in the cache.
@@ -52,38 +46,20 @@ type cachedParams struct {
 // NewClassWatch returns a ClassWatch that Run fills. With a name, client-go measures it;
 // nil: it does not.
 func NewClassWatch(client dynamic.Interface, name *cache.InformerName, log *slog.Logger) (*ClassWatch, error) {
-	w := &ClassWatch{log: log}
-	w.params = informer(client, ParamsResource, name, w.heard)
-	w.namespaces = informer(client, NamespacesResource, name, func(context.Context, error) {})
-	quiet := func(ctx context.Context, r *cache.Reflector, err error) {
-		if !apierrors.IsNotFound(err) {
-			cache.DefaultWatchErrorHandler(ctx, r, err)
-		}
-	}
-	err := errors.Join(w.params.SetTransform(readParams), w.namespaces.SetTransform(readLabels), w.params.SetWatchErrorHandlerWithContext(quiet))
+	w := &ClassWatch{kind: optional.NewKind("IngressClassParams", log)}
+	w.params = informer(client, ParamsResource, name, w.kind)
+	w.namespaces = informer(client, NamespacesResource, name, optional.NewKind("namespaces", log))
+	err := errors.Join(w.params.SetTransform(readParams), w.namespaces.SetTransform(readLabels), w.params.SetWatchErrorHandlerWithContext(w.kind.WatchError))
 	if err != nil {
 		return nil, fmt.Errorf("watch what IngressClasses refer to: %w", err)
 	}
 	return w, nil
 }
 
-// informer caches the objects of a resource. heard is told the result of each request.
-func informer(
-	client dynamic.Interface, resource schema.GroupVersionResource, name *cache.InformerName, heard func(context.Context, error),
-) cache.SharedIndexInformer {
-	objects := client.Resource(resource)
-	return cache.NewSharedIndexInformerWithOptions(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list, err := objects.List(ctx, o)
-			heard(ctx, err)
-			return list, err
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			events, err := objects.Watch(ctx, o)
-			heard(ctx, err)
-			return events, err
-		},
-	}, client), &unstructured.Unstructured{}, cache.SharedIndexInformerOptions{Identifier: name.WithResource(resource)})
+// informer caches the objects of a resource.
+func informer(client dynamic.Interface, resource schema.GroupVersionResource, name *cache.InformerName, kind *optional.Kind) cache.SharedIndexInformer {
+	source := cache.ToListWatcherWithWatchListSemantics(kind.ListWatch(client.Resource(resource)), client)
+	return cache.NewSharedIndexInformerWithOptions(source, &unstructured.Unstructured{}, cache.SharedIndexInformerOptions{Identifier: name.WithResource(resource)})
 }
 
 // readParams turns what the API server sends into what is cached. client-go may do that
@@ -123,37 +99,12 @@ func (w *ClassWatch) HasSynced() bool {
 }
 
 // Served reports whether the cluster has IngressClassParams, as far as is known.
-func (w *ClassWatch) Served() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.absent.IsZero()
-}
-
-// heard notes whether the API server knows the kind. What keeps coming is said once.
-func (w *ClassWatch) heard(ctx context.Context, err error) {
-	gone := apierrors.IsNotFound(err)
-	if err != nil && !gone {
-		return // it says nothing about the kind
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case gone && w.absent.IsZero():
-		w.absent = time.Now()
-		w.log.InfoContext(ctx, "the cluster has no IngressClassParams: they are looked for again and again")
-	case !gone && !w.absent.IsZero():
-		w.absent = time.Time{}
-		w.log.InfoContext(ctx, "the cluster has IngressClassParams now")
-	}
-}
+func (w *ClassWatch) Served() bool { return w.kind.Served() }
 
 // get returns an IngressClassParams, or nil.
 func (w *ClassWatch) get(name string) *ingress.ClassParams {
-	w.mu.Lock()
-	gone := !w.absent.IsZero() && time.Since(w.absent) >= paramsAbsentAfter
-	w.mu.Unlock()
 	obj, _, _ := w.params.GetStore().GetByKey(name) // it reads from memory
-	if cached, ok := obj.(*cachedParams); ok && !gone {
+	if cached, ok := obj.(*cachedParams); ok && !w.kind.GoneFor(paramsAbsentAfter) {
 		return cached.params
 	}
 	return nil

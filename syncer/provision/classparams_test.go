@@ -79,8 +79,8 @@ func TestClassWatch(t *testing.T) {
 		require.Equal(t, []string{"", "demo0"}, slices.Compact(woken))
 		mu.Unlock()
 
-		w.heard(ctx, apierrors.NewNotFound(ParamsResource.GroupResource(), ""))
-		w.heard(ctx, apierrors.NewInternalError(context.Canceled))
+		w.kind.Heard(ctx, apierrors.NewNotFound(ParamsResource.GroupResource(), ""))
+		w.kind.Heard(ctx, apierrors.NewInternalError(context.Canceled))
 		require.False(t, w.Served())
 		require.NotNil(t, w.get("alb"))
 		time.Sleep(paramsAbsentAfter)

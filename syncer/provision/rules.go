@@ -37,10 +37,6 @@ type ruleMove struct {
 // ruleChange gives a rule the conditions and actions of another.
 type ruleChange struct{ rule, want *awsapi.Rule }
 
-func (p *rulePlan) empty() bool {
-	return len(p.create)+len(p.modify)+len(p.settle)+len(p.obsolete) == 0
-}
-
 // diffRules plans how the rules that stand become the desired ones; neither may
 // include the default rule. Rules are matched by what they do, in O(n log n).
 //

@@ -8,17 +8,14 @@ import (
 
 // Wrap stands in front of a Kubernetes client (rest.Config.Wrap) and makes every write
 // a dry run: the API server admits or refuses it as always, webhooks that can take dry
-// runs included, and keeps nothing of it.
-func Wrap(next http.RoundTripper) http.RoundTripper { return dryRuns{next, nil} }
-
-// WrapLogged is Wrap, and logs what is written.
-func WrapLogged(log *slog.Logger) func(http.RoundTripper) http.RoundTripper {
+// runs included, and keeps nothing of it. What is written is logged.
+func Wrap(log *slog.Logger) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper { return dryRuns{next, log} }
 }
 
 type dryRuns struct {
 	next http.RoundTripper
-	log  *slog.Logger // nil: nothing is logged
+	log  *slog.Logger
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -27,9 +24,7 @@ func (d dryRuns) RoundTrip(r *http.Request) (*http.Response, error) {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return d.next.RoundTrip(r)
 	}
-	if d.log != nil {
-		d.log.InfoContext(r.Context(), "write to Kubernetes", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("body", body(r)))
-	}
+	d.log.InfoContext(r.Context(), "write to Kubernetes", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("body", body(r)))
 	r = r.Clone(r.Context()) // a RoundTripper must leave its request as it is
 	query := r.URL.Query()
 	query.Set("dryRun", "All")

@@ -116,7 +116,7 @@ func TestKubernetes(t *testing.T) {
 		h := &house{}
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1/api/v1/namespaces/a/pods/b?fieldManager=x", http.NoBody)
 		require.NoError(t, err)
-		response, err := Wrap(h).RoundTrip(r)
+		response, err := Wrap(slog.New(slog.DiscardHandler))(h).RoundTrip(r)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, want, h.asked[0].URL.RawQuery, method)
@@ -127,7 +127,7 @@ func TestKubernetes(t *testing.T) {
 // Writes are logged with what they bring, and reads are not.
 func TestKubernetesIsLogged(t *testing.T) {
 	var b strings.Builder
-	wrapped := WrapLogged(slog.New(slog.NewTextHandler(&b, nil)))(&house{})
+	wrapped := Wrap(slog.New(slog.NewTextHandler(&b, nil)))(&house{})
 	for _, method := range []string{http.MethodGet, http.MethodPatch} {
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1/api/v1/namespaces/a/pods/b", strings.NewReader("what"))
 		require.NoError(t, err)

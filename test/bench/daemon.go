@@ -63,11 +63,11 @@ func newDaemon(ctx context.Context, w *world, c cluster) (*daemon, error) {
 		cluster: c, clients: clients,
 		product: &product{kube: c.kube, slices: c.slices, liveSince: time.Now().Add(-leaseDuration)},
 	}
-	if d.informers, err = syncer.NewInformers(c.kube); err != nil {
+	if d.informers, err = syncer.NewInformers(nil, c.kube); err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.DiscardHandler)
-	if d.watch, err = groupbinding.NewWatch(c.custom, nil, log); err != nil {
+	if d.watch, err = groupbinding.NewWatch(nil, c.custom, nil, log); err != nil {
 		return nil, err
 	}
 	if d.params, err = provision.NewClassWatch(c.custom, nil, log); err != nil {

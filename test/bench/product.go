@@ -68,7 +68,7 @@ func makeProduct(ctx context.Context, w *world, order opqueue.Order) (Engine, er
 		objects = append(objects, service(g), p.slices[g].DeepCopy())
 	}
 	p.kube = newCluster(objects)
-	if p.informers, err = syncer.NewInformers(p.kube); err != nil {
+	if p.informers, err = syncer.NewInformers(nil, p.kube); err != nil {
 		return nil, err
 	}
 	return p, p.addSyncer(api{clients.ELB, clients}, fixed(w.bindings()))

@@ -81,7 +81,7 @@ func prepare(b *testing.B, groups, pods int) (*running, syncer.Source) {
 func (r *running) start(b *testing.B, source syncer.Source) {
 	b.Helper()
 	var err error
-	if r.informers, err = syncer.NewInformers(r.kube); err != nil {
+	if r.informers, err = syncer.NewInformers(nil, r.kube); err != nil {
 		b.Fatal(err)
 	}
 	r.syncer, err = syncer.New(r.options(api{r.api, freeTokens{}}, source, 0))

@@ -79,7 +79,7 @@ func (w *World) Start(ctx context.Context, replica string) error {
 		return err
 	}
 	var err error
-	if d.informers, err = syncer.NewInformers(d.kube); err != nil {
+	if d.informers, err = syncer.NewInformers(nil, d.kube); err != nil {
 		return err
 	}
 	d.source = &source{changed: make(chan struct{}, 1)}
